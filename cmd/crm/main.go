@@ -1,0 +1,42 @@
+// Command crm is the multi-call binary: the shell `crm` and the Pacemaker-named
+// tools, chosen by the name it is called by. `crm tool NAME …` runs one of them
+// without a link.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"systole/crm/shell/tool"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args)
+	stop()
+	os.Exit(code)
+}
+
+// run chooses the tool by the base name of argv[0].
+func run(ctx context.Context, argv []string) int {
+	name := filepath.Base(argv[0])
+	args := argv[1:]
+	if name == "crm" && len(args) > 1 && args[0] == "tool" {
+		name, args = args[1], args[2:]
+	}
+	stdio := tool.OS(name)
+	t, known := tools[name]
+	switch {
+	case t != nil:
+		return t(ctx, stdio, args)
+	case known:
+		fmt.Fprintf(stdio.Err, "%s: known, but not implemented in this version\n", name)
+	default:
+		fmt.Fprintf(stdio.Err, "%s: unknown tool; call this binary as crm or as one of the names `crm tool` lists\n", name)
+	}
+	return exitUsage
+}
