@@ -34,8 +34,6 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Message }
 
-// Errorf-like constructors would hide the code; build the value instead.
-
 // ExitCode is the exit status of an error: that of an Error in its chain, else 1; 0 for nil.
 func ExitCode(err error) int {
 	if err == nil {
