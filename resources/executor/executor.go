@@ -1,0 +1,102 @@
+// Package executor is the LRM: it runs agents on this node. Operations of one
+// resource run one after the other, those of different resources side by side;
+// recurring monitors keep their own schedule; every outcome is reported.
+//
+// [Executor.Run] owns everything in one goroutine: a pure machine (machine.go)
+// decides, the loop performs. Each running operation and watch has a goroutine
+// of its own and so has delivery; Run ends after all of them. It never decides
+// that a resource should be recovered, and it calls no start that was not
+// ordered. Processes belong to the agents; this package starts none, so it runs
+// complete under testing/synctest.
+//
+// What is active here is kept in a [Store]. A new executor adopts from it: it
+// probes what was recorded, resumes recurring monitors and delivers what was
+// not delivered. See DESIGN.md for the rules and their reasons.
+package executor
+
+import (
+	"context"
+	"log/slog"
+
+	"systole/resources"
+)
+
+// Config is what an executor needs from its caller.
+type Config struct {
+	// Node is this node's name. Incarnation is unique to this run of the daemon.
+	Node        string
+	Incarnation string
+	// Lookup finds the agent; its error becomes a "not installed" result.
+	Lookup func(resources.AgentID) (resources.Agent, error)
+	// Sink records reports, in order, called by one goroutine at a time. The
+	// whole batch (at most MaxBatch) is delivered again after an error, until it
+	// succeeds. It may be as slow as it must.
+	Sink func(context.Context, []Report) error
+	// Lease is the right to run resources; nil means always.
+	Lease resources.Lease
+	// State survives a restart of the daemon, not a boot; nil keeps nothing.
+	State Store
+	// Parallel bounds operations in flight; 0 means DefaultParallel. Stops by
+	// policy are not counted.
+	Parallel int
+	// Log is never nil-checked by callers; nil discards.
+	Log *slog.Logger
+}
+
+// Bounds.
+const (
+	// DefaultParallel operations at once: agents wait more than they compute.
+	DefaultParallel = 16
+	// MaxUndelivered reports are kept. At this number orders are refused with
+	// ErrBusy and recurring monitors pause; nothing is ever dropped. Operations
+	// already accepted and policy stops still add theirs.
+	MaxUndelivered = 1024
+	// MaxBatch is the most reports one call of the sink gets.
+	MaxBatch = 64
+	// MaxText bounds Output and Reason in a report, in bytes.
+	MaxText = 2048
+)
+
+// Executor runs operations on this node. All methods are safe for concurrent
+// use and return ErrClosed while Run is not running.
+type Executor struct {
+	cfg Config
+}
+
+// New makes an executor; nothing happens before Run.
+func New(cfg Config) *Executor { return &Executor{cfg: cfg} }
+
+// Run adopts what the state names, then serves until ctx is done. Ending it
+// stops no resource; operations in flight are interrupted and are on record.
+func (e *Executor) Run(ctx context.Context) error { <-ctx.Done(); return nil }
+
+// Execute accepts an order and returns its call, or refuses it. The outcome
+// comes as a report. It does not wait for the operation.
+func (e *Executor) Execute(ctx context.Context, o Order) (call int, err error) {
+	return 0, ErrClosed
+}
+
+// StopAll stops every resource that is or may be active, newest start first,
+// one after the other, each with its own stop timeout, and goes on after a
+// failure. Waiting orders are dropped, operations in flight other than stops
+// are interrupted. It returns when all are done (joined errors name those
+// that are not known to be stopped) or ctx is done (the stops go on).
+func (e *Executor) StopAll(ctx context.Context, reason string) error { return ErrClosed }
+
+// DemoteAll demotes what is promoted and stops everything that is not an
+// instance of a promotable clone (no-quorum-policy demote), as StopAll does.
+func (e *Executor) DemoteAll(ctx context.Context, reason string) error { return ErrClosed }
+
+// Freeze refuses starts and promotes until Thaw; stops and monitors go on.
+func (e *Executor) Freeze(ctx context.Context) error { return ErrClosed }
+
+// Thaw ends Freeze.
+func (e *Executor) Thaw(ctx context.Context) error { return ErrClosed }
+
+// Active lists what is or may be active, in the order of start. It is a
+// snapshot, empty before Run has read the state.
+func (e *Executor) Active() []Active { return nil }
+
+// Settled waits until nothing is in flight or waiting and every report is
+// delivered (for a planned restart, and for tests).
+func (e *Executor) Settled(ctx context.Context) error { return ErrClosed }

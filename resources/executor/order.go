@@ -1,0 +1,99 @@
+package executor
+
+import (
+	"errors"
+	"time"
+
+	"systole/resources"
+)
+
+// Reasons an order is refused. A refused order had no effect and gets no report.
+var (
+	// ErrLease: the node's lease has ended, so nothing may be started or promoted here.
+	ErrLease = errors.New("the node lease has ended: nothing may be started here until the DC grants a new one")
+	// ErrFrozen: Freeze is in force (no-quorum-policy freeze).
+	ErrFrozen = errors.New("this node is frozen: what runs stays, nothing is started")
+	// ErrStopping: a StopAll or DemoteAll is under way.
+	ErrStopping = errors.New("this node is stopping its resources by policy")
+	// ErrBusy: MaxUndelivered results wait for the log; try again when some are committed.
+	ErrBusy = errors.New("too many results wait to be recorded: try again")
+	// ErrClosed: Run has not begun or has ended.
+	ErrClosed = errors.New("the executor is not running")
+	// ErrInvalid: the order names no resource, no action or a negative time.
+	ErrInvalid = errors.New("the order is not complete")
+)
+
+// Order asks for one operation on this node. Key is opaque here; two orders
+// for a resource with the same non-empty key are one order, so a sender that
+// saw no answer may repeat it.
+type Order struct {
+	// Op is what to do. ActionCancel ends the recurring operation with this
+	// Interval and the action Op.Meta["operation"] (default monitor).
+	Op resources.Op
+	// Key is the transition key of the action; it comes back in the report.
+	Key string
+	// StopTimeout is the configured timeout of the resource's stop, remembered
+	// for a stop by policy; 0 leaves what was known (else DefaultTimeout).
+	StopTimeout time.Duration
+	// StartDelay puts off the first run of a recurring operation.
+	StartDelay time.Duration
+	// Origin, if set, makes a recurring operation run at Origin + n·Interval.
+	Origin time.Time
+}
+
+// Report is one result for the log. Incarnation and Call name it: a report
+// delivered twice (after a lost answer or a restart) carries the same pair.
+// Calls rise in the order things happened; a later, different result of a
+// recurring operation gets a call of its own.
+type Report struct {
+	Incarnation string
+	Call        int
+	Key         string
+	Op          resources.Op
+	// Result; for a one-shot operation StatusCancelled means it was never begun
+	// or, begun, was ended by policy, and a policy stop follows. For a recurring
+	// one it confirms that it is cancelled.
+	Result resources.Result
+	// Policy is the reason given to StopAll or DemoteAll when that, and not an
+	// order, caused the operation; the key is empty then.
+	Policy string
+	Queued time.Time // accepted
+	Began  time.Time // last-run; zero if never begun
+	Ended  time.Time // last-rc-change for a result that differs from the one before
+}
+
+// Role is what the executor believes of a resource here.
+type Role int
+
+// The roles. RoleUnknown means it may be active: an operation failed, was
+// interrupted or has not ended. Only a clean stop or a probe gives RoleStopped.
+const (
+	RoleStopped Role = iota
+	RoleUnknown
+	RoleStarted
+	RolePromoted
+)
+
+// String names the role as the CIB does.
+func (r Role) String() string {
+	switch r {
+	case RoleStopped:
+		return "Stopped"
+	case RoleStarted:
+		return "Started"
+	case RolePromoted:
+		return "Promoted"
+	default:
+		return "Unknown"
+	}
+}
+
+// Active is one resource that is, or may be, active here.
+type Active struct {
+	ID         string // Op.Instance, or Op.Resource when that is empty
+	Op         resources.Op
+	Role       Role
+	Recurring  []time.Duration // intervals of its recurring operations
+	InFlight   resources.Action
+	LastResult resources.Result
+}
