@@ -1,0 +1,135 @@
+package netlab
+
+import (
+	"context"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestMain runs the tests inside the lab; outside it there is nothing to test.
+func TestMain(m *testing.M) {
+	code, inside := Enter()
+	if inside {
+		code = m.Run()
+	}
+	os.Exit(code)
+}
+
+func twoNodes(t *testing.T) (*Lab, *Node, *Node) {
+	t.Helper()
+	lab, err := New(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(lab.Close)
+	var nodes [2]*Node
+	for i := range nodes {
+		n, err := lab.Add(string(rune('a'+i)), i+1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := n.Boot(); err != nil {
+			t.Fatal(err)
+		}
+		nodes[i] = n
+	}
+	return lab, nodes[0], nodes[1]
+}
+
+func run(t *testing.T, n *Node, argv ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	out, err := n.Run(ctx, nil, argv...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(out)
+}
+
+var vip = netip.MustParseAddr("10.77.0.100")
+
+func addVIP(t *testing.T, n *Node) {
+	t.Helper()
+	if _, err := exec.LookPath("ip"); err != nil {
+		t.Skip("skipped: iproute2 is not installed, and this test sets addresses with it")
+	}
+	run(t, n, "ip", "address", "add", vip.String()+"/24", "dev", "eth0")
+}
+
+// One test, since there is one network namespace with one bridge.
+func TestLab(t *testing.T) {
+	lab, a, b := twoNodes(t)
+	wire := lab.NewWire(vip)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- wire.Run(ctx) }()
+	defer func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}()
+
+	if got := run(t, a, "hostname"); got != "a" {
+		t.Errorf("host name of a: %q", got)
+	}
+	addVIP(t, a)
+	await(t, "a to answer for the address", func() bool { n, _ := wire.Owner(); return n == "a" })
+	if v := wire.Violations(); len(v) > 0 {
+		t.Errorf("one owner, but: %v", v)
+	}
+
+	a.PowerCut()
+	if a.Running() {
+		t.Error("a runs after its power was cut")
+	}
+	addVIP(t, b)
+	await(t, "b to answer after a's power cut", func() bool { n, _ := wire.Owner(); return n == "b" })
+	if err := a.Boot(); err != nil {
+		t.Fatal(err)
+	}
+	if out := run(t, a, "ip", "-o", "address", "show", "dev", "eth0"); strings.Contains(out, vip.String()) {
+		t.Errorf("a kept its address over a power cut: %s", out)
+	}
+	if v := wire.Violations(); len(v) > 0 {
+		t.Errorf("never two owners, but: %v", v)
+	}
+
+	cutOneWay(t, wire, b)
+
+	// The watch must see two owners when there are two.
+	addVIP(t, a)
+	await(t, "two owners to be noticed", func() bool { return len(wire.Violations()) > 0 })
+}
+
+func cutOneWay(t *testing.T, wire *Wire, n *Node) {
+	t.Helper()
+	if err := n.Cut(Sending); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(30 * time.Millisecond)
+	_, cut := wire.Owner()
+	time.Sleep(100 * time.Millisecond)
+	if _, at := wire.Owner(); at.After(cut) {
+		t.Errorf("%s was heard %v after its sending was cut", n.Name, at.Sub(cut))
+	}
+	if err := n.Mend(); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the mended node to be heard", func() bool { _, at := wire.Owner(); return at.After(cut) })
+}
+
+func await(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+		if ok() {
+			return
+		}
+	}
+	t.Fatalf("waited 5 s for %s", what)
+}
