@@ -1,0 +1,272 @@
+package lease
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// EventKind is what a [Detector] found out about a node.
+type EventKind byte
+
+// The kinds of events.
+const (
+	// NodeReady: the node beats and has acknowledged the DC's term (D4). Said again
+	// after a loss and for every new incarnation.
+	NodeReady EventKind = iota + 1
+	// NodeLost: nothing was received for D, or for a restart grant. No proof of anything.
+	NodeLost
+	// NodeProven: the node's lease and the give-up bound have passed, so all its
+	// exclusive resources are silent (N3, N4). Only after a policy that proves.
+	NodeProven
+	// NodeLeft: the node said that it leaves with everything stopped.
+	NodeLeft
+	// NodeRecord: commit Event.Record for the node; then the CIB reaches Expect.
+	NodeRecord
+)
+
+var eventNames = [...]string{"", "ready", "lost", "proven", "left", "record"}
+
+func (k EventKind) String() string { return eventNames[k] }
+
+// Event is one finding about one node.
+type Event struct {
+	Kind        EventKind
+	Node        string
+	Incarnation uint64
+	Record      Record        // for NodeRecord
+	Silent      time.Duration // since it was last heard, for NodeLost and NodeProven
+}
+
+// Detector is a DC's view of every node in one term: who was heard when, who is
+// lost, whose loss is proven (N3, N4, D4), and who may be answered. A new term needs
+// a new Detector.
+type Detector struct {
+	timing  Timing
+	dc      string
+	term    uint64
+	elected time.Duration
+	former  string
+	looked  time.Duration // when Tick last ran
+	nodes   map[string]*watched
+	events  []Event
+}
+
+// watched is one node.
+type watched struct {
+	record   Record // committed
+	gone     bool   // the CIB says it runs nothing: not to be waited for, not to be granted to
+	asked    Record // reported by NodeRecord, if changing
+	changing bool   // a NodeRecord is not yet committed
+
+	last  time.Duration // received, or the start of the term
+	beat  Beat          // newest received; Seq 0 before the first
+	fence uint64        // incarnations up to this one were fenced
+	state nodeState
+}
+
+type nodeState byte
+
+const (
+	waiting nodeState = iota // not yet heard in this term
+	ready
+	lost
+	proven
+	left
+)
+
+// NewDetector starts at the instant this node was elected, or later. former is the
+// DC whose own services ended with its DC lease, hence before that instant; "" when
+// the log does not say (crm/store: DC.Former).
+func NewDetector(t Timing, dc string, term uint64, elected time.Duration, former string) *Detector {
+	return &Detector{timing: t, dc: dc, term: term, elected: elected, former: former, looked: elected, nodes: make(map[string]*watched)}
+}
+
+// Expect tells what the CIB says of a node, at the start and whenever it changes:
+// the record committed for it, and whether it is known to run nothing (a node that
+// left, or whose loss was proven). A node that is gone is not waited for and gets no
+// grant before it is expected as not gone.
+func (d *Detector) Expect(node string, r Record, gone bool) {
+	n := d.nodes[node]
+	if n == nil {
+		n = &watched{last: d.elected}
+		d.nodes[node] = n
+	}
+	n.record, n.gone = r, gone
+	if n.changing && r == n.asked {
+		n.changing = false
+	}
+}
+
+// Forget drops a node that was removed from the cluster.
+func (d *Detector) Forget(node string) { delete(d.nodes, node) }
+
+// Fenced notes a confirmed fencing: the incarnation heard so far is dead, whatever
+// of it still travels.
+func (d *Detector) Fenced(node string) {
+	if n := d.nodes[node]; n != nil {
+		n.fence, n.state = max(n.fence, n.beat.Incarnation), proven
+	}
+}
+
+// Beat takes a received beat. valid says whether the DC lease is valid now; only then
+// the answer may be sent, and only if ok.
+func (d *Detector) Beat(now time.Duration, b Beat, valid bool) (answer Grant, ok bool) {
+	n := d.nodes[b.Node]
+	if n == nil || b.Incarnation <= n.fence || !newer(b, n.beat) {
+		return Grant{}, false
+	}
+	reborn := b.Incarnation != n.beat.Incarnation
+	n.last, n.beat = now, b
+	d.track(b, n, reborn)
+	if n.state == left || n.gone || !valid {
+		return Grant{}, false
+	}
+	answer = Grant{DC: d.dc, Term: d.term, Node: b.Node, Incarnation: b.Incarnation, Seq: b.Seq, Length: d.timing.NodeLease}
+	if !n.changing {
+		answer.Recorded = n.record.Policy
+		if b.Record.Restart > 0 && b.Record == n.record {
+			answer.Length = max(answer.Length, n.record.Restart)
+		}
+	}
+	return answer, true
+}
+
+// newer orders beats of one node; datagrams may arrive in any order.
+func newer(b, than Beat) bool {
+	if b.Incarnation != than.Incarnation {
+		return b.Incarnation > than.Incarnation
+	}
+	return b.Seq > than.Seq
+}
+
+// track moves the node's state after a beat and asks for what must be committed.
+func (d *Detector) track(b Beat, n *watched, reborn bool) {
+	say := func(k EventKind, r Record) {
+		d.events = append(d.events, Event{Kind: k, Node: b.Node, Incarnation: b.Incarnation, Record: r})
+	}
+	if b.Leaving {
+		if n.state != left {
+			n.state = left
+			say(NodeLeft, Record{})
+		}
+		return
+	}
+	if r := bounded(b.Record); r != n.record && (!n.changing || r != n.asked) {
+		n.asked, n.changing = r, true
+		say(NodeRecord, r)
+	}
+	if b.Term >= d.term && (n.state != ready || reborn) {
+		n.state = ready
+		say(NodeReady, Record{})
+	}
+}
+
+func bounded(r Record) Record {
+	r.Restart = min(max(r.Restart, 0), MaxRestart)
+	return r
+}
+
+// Tick returns what has happened since the last call, those that time brings
+// included. Give every datagram received so far to Beat first: a DC that was held up
+// itself must not blame the nodes. When it was, they get two more beats to be heard.
+func (d *Detector) Tick(now time.Duration) []Event {
+	if now-d.looked > d.timing.DetectWithin/2 {
+		for _, n := range d.nodes {
+			n.last = max(n.last, now+2*d.timing.Beat-d.timing.DetectWithin)
+		}
+	}
+	d.looked = now
+	for _, name := range slices.Sorted(maps.Keys(d.nodes)) {
+		n := d.nodes[name]
+		lostAt, provenAt := d.deadlines(name, n)
+		if n.state == proven || n.state == left || n.gone {
+			continue
+		}
+		e := Event{Node: name, Incarnation: n.beat.Incarnation, Silent: now - n.last}
+		if n.state != lost && now >= lostAt {
+			n.state = lost
+			e.Kind = NodeLost
+			d.events = append(d.events, e)
+		}
+		if n.state == lost && n.record.Policy.Proves() && n.promised().Policy.Proves() && now >= provenAt {
+			n.state = proven
+			e.Kind = NodeProven
+			d.events = append(d.events, e)
+		}
+	}
+	events := d.events
+	d.events = nil
+	return events
+}
+
+// promised is what the node may be acting on if it is not what was committed.
+func (n *watched) promised() Record {
+	if n.beat.Seq == 0 {
+		return n.record
+	}
+	return n.beat.Record
+}
+
+// deadlines are when a node that stays silent is lost, and when its loss is proven.
+func (d *Detector) deadlines(name string, n *watched) (lostAt, provenAt time.Duration) {
+	giveUp := max(d.timing.GiveUp, n.record.GiveUp, n.promised().GiveUp)
+	if name == d.former && n.beat.Seq == 0 {
+		return d.elected + giveUp, d.elected + giveUp
+	}
+	restart := max(n.record.Restart, n.asked.Restart)
+	lostAt = n.last + d.timing.DetectWithin
+	if restart > 0 {
+		lostAt = max(lostAt, n.last+Stretch(restart))
+	}
+	end := lostAt
+	if n.beat.Term < d.term { // an earlier DC may have answered a later beat than the one we know
+		end = max(end, d.elected+d.timing.NeverHeard(restart))
+	}
+	return lostAt, end + giveUp
+}
+
+// Next is the instant of the next Tick that can bring news without another beat.
+func (d *Detector) Next() (time.Duration, bool) {
+	var next time.Duration
+	found := false
+	for name, n := range d.nodes {
+		if n.state == proven || n.state == left || n.gone {
+			continue
+		}
+		at, provenAt := d.deadlines(name, n)
+		if n.state == lost {
+			if !n.record.Policy.Proves() || !n.promised().Policy.Proves() {
+				continue
+			}
+			at = provenAt
+		}
+		if !found || at < next {
+			next, found = at, true
+		}
+	}
+	return next, found
+}
+
+// Unsettled are the nodes that have neither acknowledged this term nor been proven
+// lost, in order of name. The DC plans nothing before it is empty (D4); a lost node
+// may also be settled by fencing.
+func (d *Detector) Unsettled() []string {
+	var out []string
+	for name, n := range d.nodes {
+		if !n.gone && n.state != ready && n.state != proven && n.state != left {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Heard is the newest beat of a node and when it came; false before the first.
+func (d *Detector) Heard(node string) (b Beat, at time.Duration, ok bool) {
+	n := d.nodes[node]
+	if n == nil || n.beat.Seq == 0 {
+		return Beat{}, 0, false
+	}
+	return n.beat, n.last, true
+}

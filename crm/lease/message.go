@@ -1,0 +1,48 @@
+package lease
+
+import "time"
+
+// Record is what a DC commits to the CIB about a node before it relies on it, and
+// what the node in turn promises in each beat. A later DC reads it from the CIB.
+type Record struct {
+	// Policy the node acts on when its lease ends.
+	Policy Policy
+	// GiveUp is the node's own G; 0 means Timing.GiveUp.
+	GiveUp time.Duration
+	// Restart is a lease longer than N, asked for by a node that is about to restart
+	// its daemon and that nobody renews meanwhile; 0 is none. At most MaxRestart.
+	Restart time.Duration
+}
+
+// MaxRestart bounds a restart grant: while one stands, a node that really died is
+// missed for that long. Five minutes cover a package upgrade with a slow disk.
+const MaxRestart = 5 * time.Minute
+
+// Beat is the node's question "may I go on?", sent every Timing.Beat.
+type Beat struct {
+	Node        string
+	Incarnation uint64        // of this run of the daemon; grows with every start
+	Seq         uint64        // of this beat within the incarnation, from 1
+	Sent        time.Duration // the node's own clock; nobody else interprets it
+	Term        uint64        // highest term acknowledged: orders of older terms are refused
+	Applied     uint64        // raft index the node's CIB has reached
+	Record      Record        // what the node promises from this beat on
+	Leaving     bool          // stops on purpose: everything here is stopped, do not miss me
+}
+
+// Grant answers one beat. Only a DC whose lease is valid sends it.
+type Grant struct {
+	DC          string
+	Term        uint64
+	Node        string        // whose beat this answers
+	Incarnation uint64        // of that beat
+	Seq         uint64        // of that beat
+	Length      time.Duration // the node's lease, from the beat's sending: N, or a committed restart grant
+	Recorded    Policy        // the policy the CIB has for this node; NoPolicy while that is changing
+}
+
+// Hello is said by a new DC to every node: acknowledge my term with a beat, now.
+type Hello struct {
+	DC   string
+	Term uint64
+}

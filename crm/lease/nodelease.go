@@ -1,0 +1,162 @@
+package lease
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// ErrNoLease means that this node has no right to run anything now: the DC has not
+// answered for a whole lease.
+var ErrNoLease = errors.New("this node's lease has ended: the DC has not answered its beats")
+
+// OldTermError refuses an order of a DC that has been replaced.
+type OldTermError struct{ Order, Acknowledged uint64 }
+
+func (e OldTermError) Error() string {
+	return fmt.Sprintf("order of term %d refused: term %d was acknowledged; ask the present DC", e.Order, e.Acknowledged)
+}
+
+// NodeLease is one node's right to run cluster resources, on its own clock, and what
+// it has promised to the DC (N1, N2, D4).
+type NodeLease struct {
+	timing      Timing
+	node        string
+	incarnation uint64
+	seq         uint64
+	asked       []asked       // beats not yet answered, oldest first
+	end         time.Duration // of the lease; 0 before the first grant
+	dc          string
+	term        uint64 // highest acknowledged
+	dcEnd       time.Duration
+	isDC        bool
+	promise     Record // sent in every beat
+	act         Policy // what the DC may be relying on
+	askedSince  uint64 // first beat that carried promise.Policy
+}
+
+type asked struct {
+	seq  uint64
+	sent time.Duration
+}
+
+// keepAsked bounds the unanswered beats remembered; older ones could only grant
+// leases that have nearly ended.
+const keepAsked = 64
+
+// NewNodeLease starts without a lease. incarnation must be larger than in every
+// earlier run of this node.
+func NewNodeLease(t Timing, node string, incarnation uint64, r Record) *NodeLease {
+	return &NodeLease{timing: t, node: node, incarnation: incarnation, promise: r, act: r.Policy}
+}
+
+// Adopt takes over a lease that an earlier run of this node held until end, from a
+// file that does not outlive a boot. The first grant replaces it.
+func (n *NodeLease) Adopt(end time.Duration) { n.end = end }
+
+// Promise changes what the beats promise from the next one on. A stricter policy
+// binds at once, a weaker one when the DC has recorded it.
+func (n *NodeLease) Promise(r Record) {
+	if r.Policy != n.promise.Policy {
+		n.askedSince = n.seq + 1
+		if r.Policy.Proves() {
+			n.act = r.Policy
+		}
+	}
+	n.promise = r
+}
+
+// Beat makes the next beat; send it at once, its lease counts from now.
+func (n *NodeLease) Beat(now time.Duration, applied uint64) Beat {
+	n.seq++
+	if len(n.asked) == keepAsked {
+		n.asked = n.asked[1:]
+	}
+	n.asked = append(n.asked, asked{n.seq, now})
+	return Beat{Node: n.node, Incarnation: n.incarnation, Seq: n.seq, Sent: now, Term: n.term, Applied: applied, Record: n.promise}
+}
+
+// Granted takes the answer to one of our beats and reports whether the lease is now
+// longer. Grants of older terms, other incarnations and unknown beats are ignored.
+func (n *NodeLease) Granted(now time.Duration, g Grant) bool {
+	if g.Node != n.node || g.Incarnation != n.incarnation || g.Term < n.term {
+		return false
+	}
+	i := 0
+	for i < len(n.asked) && n.asked[i].seq != g.Seq {
+		i++
+	}
+	if i == len(n.asked) {
+		return false
+	}
+	sent := n.asked[i].sent
+	n.asked = n.asked[i+1:] // older answers can only be shorter
+	n.Acknowledge(g.DC, g.Term)
+	if g.Recorded == n.promise.Policy && g.Seq >= n.askedSince {
+		n.act = g.Recorded
+	}
+	end := sent + g.Length
+	longer := end > n.end
+	n.end = end
+	return longer && end > now
+}
+
+// Hello acknowledges a new DC's term; true means: beat at once.
+func (n *NodeLease) Hello(h Hello) bool {
+	if h.Term < n.term {
+		return false
+	}
+	n.Acknowledge(h.DC, h.Term)
+	return true
+}
+
+// Acknowledge takes a term from any message of its DC. From now on older orders are refused.
+func (n *NodeLease) Acknowledge(dc string, term uint64) {
+	if term > n.term || term == n.term && n.dc == "" {
+		n.term, n.dc = term, dc
+	}
+}
+
+// Lead makes this node's own right follow its DC lease, which ends at the instant;
+// call it whenever that lease was renewed. The node lease of an earlier DC is
+// dropped: the next DC counts on this node's services ending with its DC lease.
+func (n *NodeLease) Lead(term uint64, end time.Duration) {
+	n.Acknowledge(n.node, term)
+	n.isDC, n.dcEnd = true, end
+}
+
+// Follow ends Lead. The rest of the DC lease stays as a node lease only after a
+// hand-over that was committed (D3); without one it ends by itself, as the next DC assumes.
+func (n *NodeLease) Follow() {
+	if n.isDC {
+		n.isDC, n.end = false, n.dcEnd
+	}
+}
+
+// Order says whether an order of the term may be acted on now: nil, ErrNoLease or OldTermError.
+func (n *NodeLease) Order(now time.Duration, term uint64) error {
+	if term < n.term {
+		return OldTermError{Order: term, Acknowledged: n.term}
+	}
+	if n.Remaining(now) == 0 {
+		return ErrNoLease
+	}
+	return nil
+}
+
+// End is the instant the right to run ends or has ended; 0 without any grant yet.
+func (n *NodeLease) End() time.Duration {
+	if n.isDC {
+		return n.dcEnd
+	}
+	return n.end
+}
+
+// Remaining is how long the right still lasts, 0 once it has ended.
+func (n *NodeLease) Remaining(now time.Duration) time.Duration { return max(0, n.End()-now) }
+
+// Policy is what to act on when the lease ends: the policy that the DC may be relying on (N2).
+func (n *NodeLease) Policy() Policy { return n.act }
+
+// DC is the node last acknowledged as DC and its term.
+func (n *NodeLease) DC() (dc string, term uint64) { return n.dc, n.term }
