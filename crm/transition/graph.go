@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"systole/crm/cib"
+	"systole/resources"
 )
 
 // ActionID numbers an action inside one graph, from 1, in order of creation; 0 is no action.
@@ -70,6 +71,11 @@ func (r Resource) Name() string {
 		return r.LongID
 	}
 	return r.ID
+}
+
+// Agent is the colon form of the resource's agent: "ocf:heartbeat:IPaddr2".
+func (r Resource) Agent() string {
+	return resources.AgentID{Class: resources.Class(r.Class), Provider: r.Provider, Type: r.Type}.String()
 }
 
 // Action is one step of a transition. It is immutable once its graph is built.

@@ -112,4 +112,3 @@ func ParseMagic(s string) (Magic, error) {
 	}
 	return Magic{Status: resources.Status(st), RC: resources.Code(code), Key: k}, nil
 }
-
