@@ -15,8 +15,12 @@
 package executor
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
+	"slices"
+	"sync/atomic"
+	"time"
 
 	"systole/resources"
 )
@@ -39,7 +43,7 @@ type Config struct {
 	// Parallel bounds operations in flight; 0 means DefaultParallel. Stops by
 	// policy are not counted.
 	Parallel int
-	// Log is never nil-checked by callers; nil discards.
+	// Log; nil discards.
 	Log *slog.Logger
 }
 
@@ -60,20 +64,40 @@ const (
 // Executor runs operations on this node. All methods are safe for concurrent
 // use and return ErrClosed while Run is not running.
 type Executor struct {
-	cfg Config
+	cfg    Config
+	log    *slog.Logger
+	calls  chan call
+	active atomic.Pointer[[]Active]
+	closed chan struct{} // closed when Run has ended
+}
+
+// call is something the owner does for a method; after runs once the record is saved.
+type call struct {
+	do    func(m *machine, now time.Time) (after func())
+	ended chan struct{}
 }
 
 // New makes an executor; nothing happens before Run.
-func New(cfg Config) *Executor { return &Executor{cfg: cfg} }
-
-// Run adopts what the state names, then serves until ctx is done. Ending it
-// stops no resource; operations in flight are interrupted and are on record.
-func (e *Executor) Run(ctx context.Context) error { <-ctx.Done(); return nil }
+func New(cfg Config) *Executor {
+	cfg.Parallel = cmp.Or(cfg.Parallel, DefaultParallel)
+	return &Executor{
+		cfg: cfg, log: cmp.Or(cfg.Log, slog.New(slog.DiscardHandler)),
+		calls: make(chan call), closed: make(chan struct{}),
+	}
+}
 
 // Execute accepts an order and returns its call, or refuses it. The outcome
-// comes as a report. It does not wait for the operation.
-func (e *Executor) Execute(ctx context.Context, o Order) (call int, err error) {
-	return 0, ErrClosed
+// comes as a report. It does not wait for the operation. An accepted order is
+// on record before Execute returns.
+func (e *Executor) Execute(ctx context.Context, o Order) (number int, err error) {
+	asked := e.ask(ctx, func(m *machine, now time.Time) func() {
+		number, err = m.submit(o, e.leased(), now)
+		return nil
+	})
+	if asked != nil {
+		return 0, asked
+	}
+	return number, err
 }
 
 // StopAll stops every resource that is or may be active, newest start first,
@@ -81,22 +105,90 @@ func (e *Executor) Execute(ctx context.Context, o Order) (call int, err error) {
 // failure. Waiting orders are dropped, operations in flight other than stops
 // are interrupted. It returns when all are done (joined errors name those
 // that are not known to be stopped) or ctx is done (the stops go on).
-func (e *Executor) StopAll(ctx context.Context, reason string) error { return ErrClosed }
+func (e *Executor) StopAll(ctx context.Context, reason string) error {
+	return e.policy(ctx, reason, false)
+}
 
 // DemoteAll demotes what is promoted and stops everything that is not an
 // instance of a promotable clone (no-quorum-policy demote), as StopAll does.
-func (e *Executor) DemoteAll(ctx context.Context, reason string) error { return ErrClosed }
+func (e *Executor) DemoteAll(ctx context.Context, reason string) error {
+	return e.policy(ctx, reason, true)
+}
+
+func (e *Executor) policy(ctx context.Context, reason string, demote bool) error {
+	e.log.Warn("stopping by policy", "reason", reason, "demote", demote)
+	done := make(chan error, 1)
+	if err := e.ask(ctx, func(m *machine, now time.Time) func() {
+		m.stopAll(reason, demote, now, func(err error) { done <- err })
+		return nil
+	}); err != nil {
+		return err
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-e.closed:
+		return ErrClosed
+	}
+}
 
 // Freeze refuses starts and promotes until Thaw; stops and monitors go on.
-func (e *Executor) Freeze(ctx context.Context) error { return ErrClosed }
+func (e *Executor) Freeze(ctx context.Context) error { return e.freeze(ctx, true) }
 
 // Thaw ends Freeze.
-func (e *Executor) Thaw(ctx context.Context) error { return ErrClosed }
+func (e *Executor) Thaw(ctx context.Context) error { return e.freeze(ctx, false) }
+
+func (e *Executor) freeze(ctx context.Context, frozen bool) error {
+	return e.ask(ctx, func(m *machine, _ time.Time) func() { m.frozen = frozen; return nil })
+}
 
 // Active lists what is or may be active, in the order of start. It is a
 // snapshot, empty before Run has read the state.
-func (e *Executor) Active() []Active { return nil }
+func (e *Executor) Active() []Active {
+	if as := e.active.Load(); as != nil {
+		return slices.Clone(*as)
+	}
+	return nil
+}
 
 // Settled waits until nothing is in flight or waiting and every report is
 // delivered (for a planned restart, and for tests).
-func (e *Executor) Settled(ctx context.Context) error { return ErrClosed }
+func (e *Executor) Settled(ctx context.Context) error {
+	done := make(chan struct{})
+	if err := e.ask(ctx, func(m *machine, _ time.Time) func() {
+		m.idle = append(m.idle, func() { close(done) })
+		return nil
+	}); err != nil {
+		return err
+	}
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-e.closed:
+		return ErrClosed
+	}
+}
+
+// ask has the owner run do and waits until it has, with the record saved.
+func (e *Executor) ask(ctx context.Context, do func(*machine, time.Time) func()) error {
+	c := call{do: do, ended: make(chan struct{})}
+	select {
+	case e.calls <- c:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-e.closed:
+		return ErrClosed
+	}
+	select {
+	case <-c.ended:
+		return nil
+	case <-e.closed:
+		return ErrClosed
+	}
+}
+
+func (e *Executor) leased() bool { return e.cfg.Lease == nil || e.cfg.Lease.Remaining() > 0 }

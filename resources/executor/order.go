@@ -54,9 +54,10 @@ type Report struct {
 	// or, begun, was ended by policy, and a policy stop follows. For a recurring
 	// one it confirms that it is cancelled.
 	Result resources.Result
-	// Policy is the reason given to StopAll or DemoteAll when that, and not an
-	// order, caused the operation; the key is empty then.
-	Policy string
+	// Cause says why this node acted by itself; it is empty for what was ordered.
+	// The key is empty then: a stop by policy, or a probe after a restart that
+	// did not find what was recorded.
+	Cause  string
 	Queued time.Time // accepted
 	Began  time.Time // last-run; zero if never begun
 	Ended  time.Time // last-rc-change for a result that differs from the one before

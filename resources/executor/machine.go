@@ -1,0 +1,513 @@
+package executor
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"systole/resources"
+)
+
+// machine decides what runs next. It is pure: the loop in executor.go feeds it
+// events with the time they happened, then performs launch and interrupt, saves
+// the record when dirty, and delivers from the head of out.
+type machine struct {
+	parallel    int
+	incarnation string
+
+	call      int // last call given out
+	seq       int // last activation, for the order of start
+	resources map[string]*resource
+	queue     []*job // accepted and not begun, in order
+	flying    int    // in flight, without policy operations
+	out       []Report
+	keys      keyRing
+	frozen    bool
+	policy    *policyRun
+	idle      []func() // callers of Settled
+
+	launch    []*job // to begin
+	interrupt []*job // to end early
+	dirty     bool   // the record differs from what was saved
+}
+
+// resource is one instance on this node.
+type resource struct {
+	id string
+	standing
+	stopTimeout time.Duration
+	last        resources.Result
+	monitors    []*monitor
+	current     *job
+	watchAfter  time.Time // a watch that just cried wolf waits until then
+	noticed     bool      // a watch has ended; its monitor has not answered yet
+}
+
+// monitor is one recurring operation.
+type monitor struct {
+	order    Order
+	call     int
+	due      time.Time
+	job      *job // waiting or in flight
+	reported bool // last was reported
+	last     resources.Result
+	since    time.Time // when last became so
+}
+
+// job is one execution of an operation.
+type job struct {
+	res       *resource
+	order     Order
+	call      int
+	monitor   *monitor // nil for a one-shot operation
+	cause     string   // why this node does it by itself
+	adopting  bool     // a probe after a restart: reported only if it finds something else
+	queued    time.Time
+	began     time.Time
+	before    standing // of the resource, if this turns out not to have been run
+	abandoned string   // why its result does not count any more
+}
+
+// standing is what is believed of a resource.
+type standing struct {
+	op   resources.Op // the newest operation that may have made it active: its parameters
+	role Role
+	seq  int
+}
+
+func newMachine(incarnation string, parallel int) *machine {
+	return &machine{
+		parallel: parallel, incarnation: incarnation,
+		resources: map[string]*resource{}, keys: keyRing{calls: map[string]int{}},
+	}
+}
+
+// submit accepts an order or says why not. It is idempotent by the order's key.
+func (m *machine) submit(o Order, leased bool, now time.Time) (int, error) {
+	if err := o.check(); err != nil {
+		return 0, err
+	}
+	id := instanceID(o.Op)
+	if call, ok := m.keys.lookup(id, o.Key); ok {
+		return call, nil
+	}
+	switch {
+	case m.policy != nil:
+		return 0, ErrStopping
+	case activates(o.Op.Action) && !leased:
+		return 0, ErrLease
+	case activates(o.Op.Action) && m.frozen:
+		return 0, ErrFrozen
+	case len(m.out) >= MaxUndelivered:
+		return 0, ErrBusy
+	}
+	m.call++
+	m.keys.add(id, o.Key, m.call)
+	m.dirty = true
+	r := m.resource(id, o.Op)
+	if o.StopTimeout > 0 {
+		r.stopTimeout = o.StopTimeout
+	}
+	switch {
+	case o.Op.Action == resources.ActionCancel:
+		m.cancel(r, o, m.call, now)
+	case o.Op.Interval > 0:
+		m.repeat(r, o, m.call, now)
+	default:
+		if endsRecurring(o.Op.Action) {
+			m.dropMonitors(r)
+		}
+		m.queue = append(m.queue, &job{res: r, order: o, call: m.call, queued: now})
+	}
+	return m.call, nil
+}
+
+func (o Order) check() error {
+	switch {
+	case instanceID(o.Op) == "" || o.Op.Action == "":
+		return fmt.Errorf("%w: it names no resource or no action", ErrInvalid)
+	case o.Op.Interval < 0 || o.Op.Timeout < 0 || o.StartDelay < 0 || o.StopTimeout < 0:
+		return fmt.Errorf("%w: %s of %s has a negative time", ErrInvalid, o.Op.Action, instanceID(o.Op))
+	}
+	return nil
+}
+
+// resource finds or makes the resource's entry.
+func (m *machine) resource(id string, op resources.Op) *resource {
+	r := m.resources[id]
+	if r == nil {
+		r = &resource{id: id, standing: standing{op: op}, stopTimeout: resources.DefaultTimeout}
+		m.resources[id] = r
+	}
+	return r
+}
+
+// repeat sets up a recurring operation; it replaces the one with the same
+// action and interval.
+func (m *machine) repeat(r *resource, o Order, call int, now time.Time) {
+	m.dropMonitor(r, o.Op.Action, o.Op.Interval)
+	mon := &monitor{order: o, call: call, due: now.Add(o.StartDelay)}
+	if !o.Origin.IsZero() {
+		mon.due = onGrid(o.Origin, o.Op.Interval, mon.due)
+	}
+	r.monitors = append(r.monitors, mon)
+}
+
+// cancel ends a recurring operation and confirms it, also if there was none.
+func (m *machine) cancel(r *resource, o Order, call int, now time.Time) {
+	action := resources.Action(cmp.Or(o.Op.Meta["operation"], string(resources.ActionMonitor)))
+	m.dropMonitor(r, action, o.Op.Interval)
+	op := o.Op
+	op.Action = action
+	m.report(Report{
+		Call: call, Key: o.Key, Op: op, Queued: now, Ended: now,
+		Result: resources.Result{Status: resources.StatusCancelled, Code: resources.OK},
+	})
+	m.forget(r)
+}
+
+func (m *machine) dropMonitor(r *resource, a resources.Action, interval time.Duration) {
+	r.monitors = slices.DeleteFunc(r.monitors, func(mon *monitor) bool {
+		if mon.order.Op.Action != a || mon.order.Op.Interval != interval {
+			return false
+		}
+		m.endMonitor(mon)
+		return true
+	})
+}
+
+func (m *machine) dropMonitors(r *resource) {
+	for _, mon := range r.monitors {
+		m.endMonitor(mon)
+	}
+	r.monitors = nil
+}
+
+// endMonitor takes a waiting run out of the queue; one in flight is let finish,
+// since an interrupted monitor may leave things behind, and is then ignored.
+func (m *machine) endMonitor(mon *monitor) {
+	m.dirty = true
+	if mon.job == nil {
+		return
+	}
+	mon.job.abandoned = "cancelled"
+	m.queue = slices.DeleteFunc(m.queue, func(j *job) bool { return j == mon.job })
+}
+
+// tick queues the monitors that are due, then begins what may begin.
+func (m *machine) tick(now time.Time) {
+	if len(m.out) < MaxUndelivered && m.policy == nil {
+		for _, r := range m.ordered() {
+			for _, mon := range r.monitors {
+				if mon.job == nil && !mon.due.After(now) {
+					mon.job = &job{res: r, order: mon.order, call: mon.call, monitor: mon, queued: now}
+					m.queue = append(m.queue, mon.job)
+				}
+			}
+		}
+	}
+	m.queue = slices.DeleteFunc(m.queue, func(j *job) bool {
+		if j.res.current != nil || (j.cause == "" && m.flying >= m.parallel) {
+			return false
+		}
+		j.began = now
+		j.before = j.res.standing
+		j.res.current = j
+		if j.cause == "" {
+			m.flying++
+		}
+		if j.monitor == nil {
+			m.dirty = true
+		}
+		if activates(j.order.Op.Action) {
+			m.seq++
+			j.res.standing = standing{op: j.order.Op, role: RoleUnknown, seq: m.seq}
+		}
+		m.launch = append(m.launch, j)
+		return true
+	})
+}
+
+// next is the earliest time at which tick or watches has something new to do.
+func (m *machine) next() (at time.Time, ok bool) {
+	see := func(t time.Time) {
+		if !ok || t.Before(at) {
+			at, ok = t, true
+		}
+	}
+	paused := len(m.out) >= MaxUndelivered || m.policy != nil
+	for _, r := range m.resources {
+		for _, mon := range r.monitors {
+			if mon.job == nil && !paused {
+				see(mon.due)
+			}
+		}
+		if !r.watchAfter.IsZero() {
+			see(r.watchAfter)
+		}
+	}
+	return at, ok
+}
+
+// done takes in the result of a job. outlived says that the operation made the
+// resource active and the lease ended meanwhile: then it is stopped again.
+func (m *machine) done(j *job, res resources.Result, outlived bool, now time.Time) {
+	r := j.res
+	r.current = nil
+	if j.cause == "" {
+		m.flying--
+	}
+	if mon := j.monitor; mon != nil {
+		mon.job = nil
+		mon.due = mon.nextDue(now)
+	}
+	if j.abandoned != "" && (j.monitor != nil || j.adopting) {
+		m.policyStep(now)
+		m.forget(r)
+		return
+	}
+	was := r.role
+	switch {
+	case j.abandoned != "":
+		res = resources.Result{Status: resources.StatusCancelled, Code: resources.CodeNone, Reason: j.abandoned}
+		r.role = RoleUnknown
+	case res.Status == resources.StatusCancelled || res.Status == resources.StatusNotInstalled:
+		r.standing = j.before // it was not run
+	default:
+		r.role = roleAfter(r.role, j.order.Op, res)
+	}
+	r.noticed = false
+	if j.monitor == nil {
+		r.watchAfter = time.Time{}
+	}
+	if r.role != was || j.monitor == nil {
+		m.dirty = true
+	}
+	if r.role > RoleUnknown && r.seq == 0 { // found running by a probe
+		m.seq++
+		r.seq, r.op = m.seq, j.order.Op
+	}
+	m.record(j, res, was, now)
+	if outlived && r.role != RoleStopped && m.policy == nil {
+		m.dropMonitors(r)
+		m.queue = slices.Insert(m.queue, 0, m.policyJob(r, resources.ActionStop, "the node lease ended during "+string(j.order.Op.Action), now))
+	}
+	m.policyStep(now)
+	m.forget(r)
+}
+
+// record reports a result, unless it tells nothing new.
+func (m *machine) record(j *job, res resources.Result, was Role, now time.Time) {
+	rep := Report{
+		Call: j.call, Key: j.order.Key, Op: j.order.Op, Result: res, Cause: j.cause,
+		Queued: j.queued, Began: j.began, Ended: now,
+	}
+	mon := j.monitor
+	switch {
+	case j.adopting:
+		if j.res.role == was && res.Status == resources.StatusDone {
+			return
+		}
+		m.call++
+		rep.Call = m.call
+	case mon != nil:
+		if mon.reported && mon.last.Code == res.Code && mon.last.Status == res.Status {
+			return
+		}
+		if mon.reported {
+			m.call++
+			mon.call, rep.Call = m.call, m.call
+		}
+		mon.reported, mon.last, mon.since = true, res, now
+	}
+	j.res.last = res
+	m.report(rep)
+}
+
+func (m *machine) report(r Report) {
+	r.Incarnation = m.incarnation
+	r.Result.Stdout = nil
+	r.Result.Output = clip(r.Result.Output)
+	r.Result.Reason = clip(r.Result.Reason)
+	m.out = append(m.out, r)
+	m.dirty = true
+}
+
+// delivered drops the n oldest reports.
+func (m *machine) delivered(n int) {
+	m.out = slices.Delete(m.out, 0, n)
+	m.dirty = true
+}
+
+// forget drops a resource about which there is nothing left to know.
+func (m *machine) forget(r *resource) {
+	if r.role != RoleStopped || r.current != nil || len(r.monitors) > 0 ||
+		slices.ContainsFunc(m.queue, func(j *job) bool { return j.res == r }) {
+		return
+	}
+	delete(m.resources, r.id)
+	m.dirty = true
+}
+
+// settled tells whether nothing is waiting, in flight or undelivered.
+func (m *machine) settled() bool {
+	if len(m.queue) > 0 || len(m.out) > 0 || m.policy != nil {
+		return false
+	}
+	for _, r := range m.resources {
+		if r.current != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// ordered is all resources in the order of start, then by id.
+func (m *machine) ordered() []*resource {
+	rs := make([]*resource, 0, len(m.resources))
+	for _, r := range m.resources {
+		rs = append(rs, r)
+	}
+	slices.SortFunc(rs, func(a, b *resource) int { return cmp.Or(cmp.Compare(a.seq, b.seq), cmp.Compare(a.id, b.id)) })
+	return rs
+}
+
+// active is the snapshot for Active.
+func (m *machine) active() []Active {
+	var as []Active
+	for _, r := range m.ordered() {
+		if r.role == RoleStopped {
+			continue
+		}
+		a := Active{ID: r.id, Op: r.op, Role: r.role, LastResult: r.last}
+		for _, mon := range r.monitors {
+			a.Recurring = append(a.Recurring, mon.order.Op.Interval)
+		}
+		if r.current != nil {
+			a.InFlight = r.current.order.Op.Action
+		}
+		as = append(as, a)
+	}
+	return as
+}
+
+// nextDue is when the monitor runs again, having ended now.
+func (mon *monitor) nextDue(now time.Time) time.Time {
+	if o := mon.order; !o.Origin.IsZero() {
+		return onGrid(o.Origin, o.Op.Interval, now.Add(1))
+	}
+	return now.Add(mon.order.Op.Interval)
+}
+
+// onGrid is the first instant origin + n·step (n an integer) not before t.
+func onGrid(origin time.Time, step time.Duration, t time.Time) time.Time {
+	past := t.Sub(origin) % step
+	if past < 0 {
+		past += step
+	}
+	if past == 0 {
+		return t
+	}
+	return t.Add(step - past)
+}
+
+// instanceID names the resource on this node. Instances of an anonymous clone
+// are one resource whatever number the scheduler gave them today.
+func instanceID(op resources.Op) string { return cmp.Or(op.Instance, op.Resource) }
+
+// activates tells the actions that need the right to run.
+func activates(a resources.Action) bool {
+	return a == resources.ActionStart || a == resources.ActionPromote || a == resources.ActionMigrateFrom
+}
+
+// endsRecurring tells the actions that change the role: the monitors of the old
+// role end when the order is accepted and the DC orders those of the new one.
+func endsRecurring(a resources.Action) bool {
+	switch a {
+	case resources.ActionStart, resources.ActionStop, resources.ActionPromote, resources.ActionDemote,
+		resources.ActionMigrateTo, resources.ActionMigrateFrom:
+		return true
+	}
+	return false
+}
+
+// roleAfter is what to believe after an operation that was run. Whatever is not
+// a clear answer leaves RoleUnknown.
+func roleAfter(was Role, op resources.Op, res resources.Result) Role {
+	done := res.Status == resources.StatusDone
+	switch op.Action {
+	case resources.ActionStart, resources.ActionDemote, resources.ActionMigrateFrom:
+		if done && (res.Code == resources.OK || res.Code == resources.Degraded) {
+			return RoleStarted
+		}
+		return RoleUnknown
+	case resources.ActionPromote:
+		if done && (res.Code == resources.OK || res.Code == resources.DegradedPromoted) {
+			return RolePromoted
+		}
+		return RoleUnknown
+	case resources.ActionStop:
+		if done && (res.Code == resources.OK || res.Code == resources.NotRunning) {
+			return RoleStopped
+		}
+		return RoleUnknown
+	case resources.ActionMonitor:
+		return roleAfterMonitor(was, op, res, done)
+	default:
+		return was
+	}
+}
+
+func roleAfterMonitor(was Role, op resources.Op, res resources.Result, done bool) Role {
+	switch {
+	case done && (res.Code == resources.OK || res.Code == resources.Degraded):
+		return RoleStarted
+	case done && (res.Code == resources.RunningPromoted || res.Code == resources.DegradedPromoted):
+		return RolePromoted
+	case done && op.IsProbe() && (res.Code == resources.NotRunning || res.Code == resources.ErrInstalled):
+		return RoleStopped
+	case was == RoleStopped && !op.IsProbe():
+		return was
+	default:
+		return RoleUnknown // a failed service may have left parts of itself: only a stop clears that
+	}
+}
+
+// keyRing remembers the newest orders' keys, so that a repeated one is known.
+type keyRing struct {
+	calls map[string]int
+	order []string
+}
+
+const keysKept = 4096 // several transitions of a large cluster
+
+func (k *keyRing) lookup(id, key string) (int, bool) {
+	call, ok := k.calls[id+"\x00"+key]
+	return call, ok && key != ""
+}
+
+func (k *keyRing) add(id, key string, call int) {
+	if key == "" {
+		return
+	}
+	name := id + "\x00" + key
+	k.calls[name] = call
+	k.order = append(k.order, name)
+	if len(k.order) > keysKept {
+		delete(k.calls, k.order[0])
+		k.order = slices.Delete(k.order, 0, 1)
+	}
+}
+
+// clip bounds text to MaxText bytes, whole runes.
+func clip(s string) string {
+	if len(s) <= MaxText {
+		return s
+	}
+	cut := MaxText
+	for cut > 0 && s[cut]&0xC0 == 0x80 {
+		cut--
+	}
+	return s[:cut]
+}

@@ -1,0 +1,153 @@
+package executor
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"systole/resources"
+)
+
+// recordVersion is raised when a newer daemon could not adopt an older record.
+const recordVersion = 1
+
+// record is what the state file holds. It exists before the operation it names
+// begins, so whatever may be active here is in it.
+type record struct {
+	Version     int
+	Incarnation string
+	Call        int
+	Seq         int
+	Resources   []resourceRecord
+	Undelivered []Report `json:",omitempty"`
+}
+
+type resourceRecord struct {
+	ID          string
+	Op          resources.Op
+	Role        Role
+	Seq         int
+	StopTimeout time.Duration
+	Last        resources.Result
+	Monitors    []monitorRecord `json:",omitempty"`
+	Jobs        []jobRecord     `json:",omitempty"`
+}
+
+type monitorRecord struct {
+	Order    Order
+	Call     int
+	Reported bool             `json:",omitempty"`
+	Last     resources.Result `json:"Last"`
+	Since    time.Time        `json:",omitzero"`
+}
+
+// jobRecord is a one-shot operation without a result yet.
+type jobRecord struct {
+	Order  Order
+	Call   int
+	Queued time.Time
+	Began  time.Time `json:",omitzero"`
+	Cause  string    `json:",omitempty"`
+}
+
+// encode is the record of the machine as it is.
+func (m *machine) encode() ([]byte, error) {
+	rec := record{Version: recordVersion, Incarnation: m.incarnation, Call: m.call, Seq: m.seq, Undelivered: m.out}
+	waiting := map[*resource][]jobRecord{}
+	for _, j := range m.queue {
+		if j.monitor == nil && !j.adopting {
+			waiting[j.res] = append(waiting[j.res], j.record())
+		}
+	}
+	for _, r := range m.ordered() {
+		rr := resourceRecord{
+			ID: r.id, Op: r.op, Role: r.role, Seq: r.seq, StopTimeout: r.stopTimeout,
+			Last: r.last,
+		}
+		for _, mon := range r.monitors {
+			rr.Monitors = append(rr.Monitors, monitorRecord{
+				Order: mon.order, Call: mon.call, Reported: mon.reported, Last: mon.last, Since: mon.since,
+			})
+		}
+		if j := r.current; j != nil && j.monitor == nil && !j.adopting {
+			rr.Jobs = append(rr.Jobs, j.record())
+		}
+		rr.Jobs = append(rr.Jobs, waiting[r]...)
+		rec.Resources = append(rec.Resources, rr)
+	}
+	return json.Marshal(rec)
+}
+
+func (j *job) record() jobRecord {
+	return jobRecord{Order: j.order, Call: j.call, Queued: j.queued, Began: j.began, Cause: j.cause}
+}
+
+// adopt takes over what an earlier executor left: everything recorded is
+// probed, by its recurring monitors where it has some; nothing is started.
+func (m *machine) adopt(data []byte, now time.Time) error {
+	var rec record
+	if err := json.Unmarshal(data, &rec); err != nil {
+		return fmt.Errorf("read the record of active resources: %w", err)
+	}
+	if rec.Version > recordVersion {
+		return fmt.Errorf("the record of active resources is of version %d, this program knows %d: use the newer program", rec.Version, recordVersion)
+	}
+	m.call, m.seq, m.out, m.dirty = rec.Call, rec.Seq, rec.Undelivered, true
+	for _, rep := range m.out {
+		m.keys.add(instanceID(rep.Op), rep.Key, rep.Call)
+	}
+	for _, rr := range rec.Resources {
+		r := m.resource(rr.ID, rr.Op)
+		r.standing = standing{op: rr.Op, role: rr.Role, seq: rr.Seq}
+		r.stopTimeout, r.last = rr.StopTimeout, rr.Last
+		for _, mr := range rr.Monitors {
+			r.monitors = append(r.monitors, &monitor{
+				order: mr.Order, call: mr.Call, due: now, reported: mr.Reported, last: mr.Last, since: mr.Since,
+			})
+			m.keys.add(r.id, mr.Order.Key, mr.Call)
+		}
+		for _, jr := range rr.Jobs {
+			m.keys.add(r.id, jr.Order.Key, jr.Call)
+			m.adoptJob(r, jr, now)
+		}
+		if r.role != RoleStopped && len(r.monitors) == 0 {
+			m.queue = append(m.queue, r.adoptingProbe(now))
+		}
+		m.forget(r)
+	}
+	return nil
+}
+
+// adoptJob gives an operation without result an end. What only takes away or
+// only looks is done again; what may have made the resource active is reported
+// as failed, because nobody knows, and the DC decides what follows.
+func (m *machine) adoptJob(r *resource, jr jobRecord, now time.Time) {
+	rep := Report{Call: jr.Call, Key: jr.Order.Key, Op: jr.Order.Op, Cause: jr.Cause, Queued: jr.Queued, Began: jr.Began, Ended: now}
+	switch a := jr.Order.Op.Action; {
+	case a == resources.ActionStop || (!jr.Began.IsZero() && (a == resources.ActionDemote || a == resources.ActionMonitor)):
+		m.queue = append(m.queue, &job{res: r, order: jr.Order, call: jr.Call, cause: jr.Cause, queued: jr.Queued})
+		return
+	case jr.Began.IsZero():
+		rep.Result = resources.Result{Status: resources.StatusCancelled, Code: resources.CodeNone, Reason: "not begun: the daemon was restarted"}
+	default:
+		r.role = RoleUnknown
+		rep.Result = resources.Result{
+			Status: resources.StatusError, Code: resources.ErrGeneric,
+			Reason: "interrupted by a restart of the daemon: not known whether it took effect",
+		}
+	}
+	m.report(rep)
+}
+
+// adoptingProbe asks whether what was recorded is still so.
+func (r *resource) adoptingProbe(now time.Time) *job {
+	op := r.op
+	op.Action, op.Interval, op.Timeout, op.CheckLevel = resources.ActionMonitor, 0, resources.DefaultTimeout, 0
+	return &job{res: r, order: Order{Op: op}, cause: "", adopting: true, queued: now}
+}
+
+// undelivered is the next batch for the sink.
+func (m *machine) undelivered() []Report {
+	return slices.Clone(m.out[:min(len(m.out), MaxBatch)])
+}
