@@ -1,0 +1,4 @@
+package store
+
+// Memory is the disk of a simulated node.
+type Memory struct{}

@@ -1,0 +1,4 @@
+package store
+
+// rules are the gate's rules that a test may switch off, to see the hole each one closes.
+type rules struct{}
