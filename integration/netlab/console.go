@@ -99,6 +99,14 @@ func setUpNode(spec nodeSpec) error {
 	if err := privateMounts(); err != nil {
 		return err
 	}
+	for target, source := range spec.Binds {
+		if err := os.MkdirAll(target, 0o755); err != nil {
+			return err
+		}
+		if err := syscall.Mount(source, target, "", syscall.MS_BIND, ""); err != nil {
+			return fmt.Errorf("show %s at %s: %w", source, target, err)
+		}
+	}
 	if err := syscall.Sethostname([]byte(spec.Name)); err != nil {
 		return err
 	}

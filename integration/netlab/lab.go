@@ -30,6 +30,8 @@ const (
 	nodeEnv  = "SYSTOLE_NETLAB_NODE" // JSON of nodeSpec, role "node" only
 	roleLab  = "lab"
 	roleNode = "node"
+
+	detachFD = 3 // in a detachable lab: written to by Detach
 )
 
 // Bridge is the switch all nodes and the client are plugged into.
@@ -38,12 +40,16 @@ const Bridge = "lab0"
 // ClientPrefix is the client's address on the bridge.
 var ClientPrefix = netip.MustParsePrefix("10.77.0.1/24")
 
+// Inside tells whether this process is the lab's first or a node's.
+func Inside() bool { return os.Getenv(roleEnv) != "" }
+
 // Enter turns the program into what its environment says. In the first call it
-// runs the program again inside new user, mount, network and process
-// namespaces, waits, and returns its exit code and inside=false. There, it
-// returns inside=true and the program goes on. In a node it never returns.
-// Ctrl-C and the death of the outer program end everything inside.
-func Enter() (code int, inside bool) {
+// runs the program again inside new mount, network and process namespaces (and
+// a user namespace, for anybody but root), waits, and returns its exit code and
+// inside=false. There, it returns inside=true and the program goes on. In a
+// node it never returns. Ctrl-C and the death of the outer program end
+// everything inside; with detachable that holds until [Detach].
+func Enter(detachable bool) (code int, inside bool) {
 	switch os.Getenv(roleEnv) {
 	case roleNode:
 		os.Exit(nodeMain(os.Getenv(nodeEnv)))
@@ -54,36 +60,72 @@ func Enter() (code int, inside bool) {
 		}
 		return 0, true
 	}
-	return runInside(), false
+	return runInside(detachable), false
+}
+
+// Detach, in a detachable lab, lets the outer program end with exit code 0 while the lab goes on.
+func Detach() error {
+	_, err := os.NewFile(detachFD, "detach").Write([]byte{1})
+	return err
 }
 
 // runInside starts this program again as the first process of the lab.
-func runInside() int {
+func runInside(detachable bool) int {
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
 	cmd.Args[0] = os.Args[0]
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.Env = append(os.Environ(), roleEnv+"="+roleLab)
 	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags:                 syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS | syscall.CLONE_NEWNET | syscall.CLONE_NEWPID | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC,
-		UidMappings:                []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
-		GidMappings:                []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
-		GidMappingsEnableSetgroups: false,
-		Pdeathsig:                  syscall.SIGKILL,
+		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWNET | syscall.CLONE_NEWPID | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC,
 	}
-	if os.Getuid() == 0 {
+	if os.Getuid() != 0 {
 		// Real root needs no user namespace, and without one real-time
 		// scheduling is measured as an installed daemon would have it.
-		cmd.SysProcAttr.Cloneflags &^= syscall.CLONE_NEWUSER
-		cmd.SysProcAttr.UidMappings, cmd.SysProcAttr.GidMappings = nil, nil
+		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
+		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
+		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
 	}
-	// The inner program hears Ctrl-C itself and ends in good order; the outer one waits for it.
-	signal.Ignore(os.Interrupt)
-	defer signal.Reset(os.Interrupt)
+	detached := make(chan bool, 1)
+	if detachable {
+		r, w, err := os.Pipe()
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "netlab:", err)
+			return 1
+		}
+		defer r.Close()
+		defer w.Close()
+		cmd.ExtraFiles = []*os.File{w}
+		cmd.SysProcAttr.Setsid = true
+		go func() {
+			n, _ := r.Read(make([]byte, 1))
+			detached <- n == 1
+		}()
+	} else {
+		cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
+	}
+	// The inner program ends in good order on Ctrl-C, and the outer one waits for it.
+	interrupts := make(chan os.Signal, 1)
+	signal.Notify(interrupts, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(interrupts)
 	if err := cmd.Start(); err != nil {
 		fmt.Fprintf(os.Stderr, "netlab: cannot make namespaces: %v\nremedy: allow unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone=1) or run as root\n", err)
 		return 1
 	}
-	err := cmd.Wait()
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	for {
+		select {
+		case <-interrupts:
+			cmd.Process.Signal(syscall.SIGTERM)
+		case <-detached:
+			return 0
+		case err := <-ended:
+			return exitCode(err)
+		}
+	}
+}
+
+func exitCode(err error) int {
 	var exit *exec.ExitError
 	switch {
 	case err == nil:

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
 )
 
 // bootTimeout bounds the making of a node; it takes some 30 ms.
@@ -29,6 +30,9 @@ type Node struct {
 	Addr netip.Addr
 	MAC  net.HardwareAddr
 	Dir  string
+	// Binds shows directories of the lab inside the node, at paths below /run:
+	// target → source. It takes effect at the next Boot.
+	Binds map[string]string
 
 	lab    *Lab
 	number int
@@ -42,10 +46,13 @@ type nodeSpec struct {
 	Name    string
 	Prefix  netip.Prefix
 	Console string
+	Binds   map[string]string
 }
 
-// consolePath is the socket over which the lab runs commands in the node, whatever its network does.
-func (n *Node) consolePath() string { return filepath.Join(n.Dir, "console.sock") }
+// consoleName is the socket over which the lab runs commands in the node, whatever its network does.
+const consoleName = "console.sock"
+
+func (n *Node) consolePath() string { return filepath.Join(n.Dir, consoleName) }
 
 // Running tells whether the node has power.
 func (n *Node) Running() bool { return n.init != nil }
@@ -59,7 +66,7 @@ func (n *Node) Boot() error {
 		return fmt.Errorf("boot %s: it is running", n.Name)
 	}
 	n.boots++
-	spec, err := json.Marshal(nodeSpec{n.Name, netip.PrefixFrom(n.Addr, ClientPrefix.Bits()), n.consolePath()})
+	spec, err := json.Marshal(nodeSpec{n.Name, netip.PrefixFrom(n.Addr, ClientPrefix.Bits()), n.consolePath(), n.Binds})
 	if err != nil {
 		return err
 	}
@@ -141,27 +148,52 @@ func (n *Node) Freeze() error { return n.signalAll(syscall.SIGSTOP) }
 func (n *Node) Thaw() error { return n.signalAll(syscall.SIGCONT) }
 
 func (n *Node) signalAll(sig syscall.Signal) error {
+	pids, err := n.processes()
+	for _, pid := range pids {
+		syscall.Kill(pid, sig)
+	}
+	return err
+}
+
+// KillAll sends a signal to every process of the node whose program has this
+// name (15 characters count), and returns how many there were.
+func (n *Node) KillAll(name string, sig syscall.Signal) (int, error) {
+	pids, err := n.processes()
+	killed := 0
+	for _, pid := range pids {
+		comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+		if err == nil && strings.TrimSpace(string(comm)) == name && syscall.Kill(pid, sig) == nil {
+			killed++
+		}
+	}
+	return killed, err
+}
+
+// processes are the node's processes but the first, by their numbers in the
+// lab; the console stays reachable whatever is done to them.
+func (n *Node) processes() ([]int, error) {
 	if n.init == nil {
-		return fmt.Errorf("signal %s: it has no power", n.Name)
+		return nil, fmt.Errorf("processes of %s: %w", n.Name, errNoPower)
 	}
 	own, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", n.init.Process.Pid))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
-		return err
+		return nil, err
 	}
+	var pids []int
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())
 		if err != nil || pid == n.init.Process.Pid {
-			continue // the console must stay reachable
+			continue
 		}
 		if ns, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", pid)); err == nil && ns == own {
-			syscall.Kill(pid, sig)
+			pids = append(pids, pid)
 		}
 	}
-	return nil
+	return pids, nil
 }
 
 // ExitError says that a command run in a node ended with a code other than 0.
@@ -215,7 +247,35 @@ func (n *Node) Run(ctx context.Context, env []string, argv ...string) (string, e
 // Attach runs a command in the node on the caller's files and returns its exit
 // code; the end of ctx kills it.
 func (n *Node) Attach(ctx context.Context, env []string, files [3]*os.File, argv ...string) (int, error) {
-	return console(ctx, n.consolePath(), request{Argv: argv, Env: env}, files)
+	return Attach(ctx, n.Dir, env, files, argv...)
+}
+
+// Attach is [Node.Attach] from outside the lab, for the node with the directory dir.
+func Attach(ctx context.Context, dir string, env []string, files [3]*os.File, argv ...string) (int, error) {
+	return console(ctx, filepath.Join(dir, consoleName), request{Argv: argv, Env: env}, files)
+}
+
+// AddAddress gives the node's network card another address, behind the back of whatever manages it.
+func (n *Node) AddAddress(prefix netip.Prefix) error {
+	ns, err := netns.GetFromPid(n.init.Process.Pid)
+	if err != nil {
+		return err
+	}
+	defer ns.Close()
+	h, err := netlink.NewHandleAt(ns)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	link, err := h.LinkByName("eth0")
+	if err != nil {
+		return err
+	}
+	addr, err := netlink.ParseAddr(prefix.String())
+	if err != nil {
+		return err
+	}
+	return h.AddrAdd(link, addr)
 }
 
 // Spawn starts a command in the node that outlives the call, its output in the

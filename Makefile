@@ -1,0 +1,117 @@
+# Systole. `make` alone lists what there is; README.md tells the story.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -o pipefail -ec
+.DEFAULT_GOAL := help
+
+export CGO_ENABLED = 0
+
+# The version is the one Git stamps into the binary; a source archive has none.
+VCS   := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo -buildvcs=true || echo -buildvcs=false)
+BUILD := go build -trimpath $(VCS) -ldflags=-s
+
+# Names that people, crmsh, pcs and agents call; each is a link to the multi-call binary.
+TOOLS := cibadmin crm_mon crm_resource crm_node crm_attribute crm_verify crm_diff crm_simulate crm_shadow \
+	crm_standby crm_failcount crm_ticket crm_rule stonith_admin attrd_updater crmadmin iso8601 crm_error \
+	crm_master pacemakerd cibsecret corosync-quorumtool corosync-cfgtool ipvsadm
+
+PREFIX     ?= /usr
+DESTDIR    ?=
+SEED       ?=
+COUNT      ?= 300
+NODES      ?=
+TIME       ?= 60s
+FUZZTIME   ?= 30s
+CHECKS     ?= 10000
+CASES      ?= ../shared/scheduler-cases
+STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+##@ Using it
+
+help: ## list the targets
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build everything into bin/
+	@mkdir -p bin
+	$(BUILD) -o bin/ ./cmd/systoled ./cmd/crm
+	@for t in $(TOOLS); do ln -sfn crm bin/$$t; done
+
+install: build ## install into DESTDIR with PREFIX (default /usr), with the systemd unit
+	install -D -m 755 bin/systoled $(DESTDIR)$(PREFIX)/sbin/systoled
+	install -D -m 755 bin/crm $(DESTDIR)$(PREFIX)/sbin/crm
+	@for t in $(TOOLS); do ln -sfn crm $(DESTDIR)$(PREFIX)/sbin/$$t; done
+	install -D -m 644 conf/systemd/systoled.service $(DESTDIR)/lib/systemd/system/systoled.service
+	install -D -m 644 conf/systemd/systole.sysusers $(DESTDIR)/usr/lib/sysusers.d/systole.conf
+	install -D -m 644 conf/systemd/systole.tmpfiles $(DESTDIR)/usr/lib/tmpfiles.d/systole.conf
+	install -d -m 755 $(DESTDIR)$(PREFIX)/share/doc/systole
+	install -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/systole/
+
+demo: build demo-tool ## three nodes, a virtual IP and nginx through four failures, in namespaces (KEEP=1 leaves it up)
+	@bin/systole-demo run $(if $(KEEP),--keep)
+
+demo-down: demo-tool ## end a demo left up by KEEP=1
+	@bin/systole-demo down
+
+demo-tool:
+	@mkdir -p bin
+	$(BUILD) -o bin/systole-demo ./integration/demo
+
+##@ Proving it
+
+check: ## formatting, vet, staticcheck, tidy modules
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'remedy: gofmt -w'; exit 1; }
+	go vet ./...
+	$(STATICCHECK) ./...
+	go mod tidy -diff
+
+test: build ## unit, golden, property, fuzz-seed, script and namespace tests
+	go test ./...
+
+race: ## the same under the race detector (needs a C compiler)
+	CGO_ENABLED=1 go test -race ./crm/... ./resources/... ./agents/...
+
+sim: ## whole clusters in virtual time under seeded faults (SEED= COUNT= NODES=)
+	SYSTOLE_SIM_SEED=$(SEED) SYSTOLE_SIM_COUNT=$(COUNT) SYSTOLE_SIM_NODES=$(NODES) go test -count=1 -timeout 30m -run 'TestSim$$' -v ./integration/sim
+
+sim-mutants: ## break the product on purpose; each break must turn the simulation red
+	go test -count=1 -timeout 30m -run 'TestMutants$$' -v ./integration/sim
+
+chaos: build demo-tool ## real daemons in namespaces under seeded faults (SEED= TIME=60s)
+	@bin/systole-demo chaos $(if $(SEED),--seed $(SEED)) --time $(TIME)
+
+prop: ## property tests with CHECKS random inputs each
+	go test -count=1 -run Prop -timeout 60m ./crm/... -rapid.checks=$(CHECKS)
+
+fuzz: ## fuzz one target: make fuzz PKG=./crm/cib TARGET=FuzzParse FUZZTIME=30s
+	go test -run '^$$' -fuzz '^$(TARGET)$$' -fuzztime $(FUZZTIME) $(PKG)
+
+parity: build ## score the scheduler against the reference's cases in CASES
+	@test -d $(CASES) || { echo "parity: no cases in $(CASES); the project's own golden cases still run: go test ./crm/scheduler"; exit 0; }; \
+	test ! -d $(CASES) || go run ./integration/parity -cases $(CASES) -cmd bin/crm_simulate
+
+golden: ## rewrite golden files, then show what changed
+	go test ./crm/scheduler ./crm/display ./crm/clitext -rewrite; git diff --stat
+
+cover: ## coverage by package
+	go test -cover ./...
+
+vuln: ## known vulnerabilities in what we link
+	go run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./...
+
+##@ Measuring it
+
+bench: ## store, shell and executor benchmarks
+	go test -run '^$$' -bench . -benchtime 2s ./crm/store ./crm/command ./crm/cib ./crm/scheduler
+
+bench-failover: build demo-tool ## client outages by cause, with their phases (TRIALS=20 D=500ms)
+	@bin/systole-demo failover --trials $(or $(TRIALS),20) --detect-within $(or $(D),500ms)
+
+##@ Keeping house
+
+ci-bare: ## run .ci/run in a fresh Debian 12 root plus Go (root; needs debootstrap)
+	.ci/bare
+
+clean: ## remove what was built
+	rm -rf bin build
+
+.PHONY: help build install demo demo-down demo-tool check test race sim sim-mutants chaos prop fuzz parity golden cover vuln bench bench-failover ci-bare clean
