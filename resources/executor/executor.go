@@ -71,9 +71,9 @@ type Executor struct {
 	closed chan struct{} // closed when Run has ended
 }
 
-// call is something the owner does for a method; after runs once the record is saved.
+// call is something the owner does for a method; ended is closed when the record is saved.
 type call struct {
-	do    func(m *machine, now time.Time) (after func())
+	do    func(m *machine, now time.Time)
 	ended chan struct{}
 }
 
@@ -86,18 +86,12 @@ func New(cfg Config) *Executor {
 	}
 }
 
-// Execute accepts an order and returns its call, or refuses it. The outcome
-// comes as a report. It does not wait for the operation. An accepted order is
-// on record before Execute returns.
-func (e *Executor) Execute(ctx context.Context, o Order) (number int, err error) {
-	asked := e.ask(ctx, func(m *machine, now time.Time) func() {
-		number, err = m.submit(o, e.leased(), now)
-		return nil
-	})
-	if asked != nil {
-		return 0, asked
-	}
-	return number, err
+// Execute accepts an order or refuses it. The outcome comes as a report; it
+// does not wait for the operation. What was accepted is on record before.
+func (e *Executor) Execute(ctx context.Context, o Order) error {
+	var refused error
+	err := e.ask(ctx, func(m *machine, now time.Time) { refused = m.submit(o, e.leased(), now) })
+	return cmp.Or(err, refused)
 }
 
 // StopAll stops every resource that is or may be active, newest start first,
@@ -118,9 +112,8 @@ func (e *Executor) DemoteAll(ctx context.Context, reason string) error {
 func (e *Executor) policy(ctx context.Context, reason string, demote bool) error {
 	e.log.Warn("stopping by policy", "reason", reason, "demote", demote)
 	done := make(chan error, 1)
-	if err := e.ask(ctx, func(m *machine, now time.Time) func() {
+	if err := e.ask(ctx, func(m *machine, now time.Time) {
 		m.stopAll(reason, demote, now, func(err error) { done <- err })
-		return nil
 	}); err != nil {
 		return err
 	}
@@ -141,7 +134,7 @@ func (e *Executor) Freeze(ctx context.Context) error { return e.freeze(ctx, true
 func (e *Executor) Thaw(ctx context.Context) error { return e.freeze(ctx, false) }
 
 func (e *Executor) freeze(ctx context.Context, frozen bool) error {
-	return e.ask(ctx, func(m *machine, _ time.Time) func() { m.frozen = frozen; return nil })
+	return e.ask(ctx, func(m *machine, _ time.Time) { m.frozen = frozen })
 }
 
 // Active lists what is or may be active, in the order of start. It is a
@@ -157,9 +150,8 @@ func (e *Executor) Active() []Active {
 // delivered (for a planned restart, and for tests).
 func (e *Executor) Settled(ctx context.Context) error {
 	done := make(chan struct{})
-	if err := e.ask(ctx, func(m *machine, _ time.Time) func() {
+	if err := e.ask(ctx, func(m *machine, _ time.Time) {
 		m.idle = append(m.idle, func() { close(done) })
-		return nil
 	}); err != nil {
 		return err
 	}
@@ -174,7 +166,7 @@ func (e *Executor) Settled(ctx context.Context) error {
 }
 
 // ask has the owner run do and waits until it has, with the record saved.
-func (e *Executor) ask(ctx context.Context, do func(*machine, time.Time) func()) error {
+func (e *Executor) ask(ctx context.Context, do func(*machine, time.Time)) error {
 	c := call{do: do, ended: make(chan struct{})}
 	select {
 	case e.calls <- c:

@@ -69,7 +69,7 @@ func (e *Executor) Run(ctx context.Context) error {
 func (l *loop) serve() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	var answers []func()
+	var answers []chan struct{}
 	for {
 		answers = l.perform(answers)
 		if at, ok := l.m.next(); ok {
@@ -101,27 +101,22 @@ func (l *loop) serve() {
 	}
 }
 
-func (l *loop) take(c call) (answer func()) {
-	after := c.do(l.m, time.Now())
-	return func() {
-		if after != nil {
-			after()
-		}
-		close(c.ended)
-	}
+func (l *loop) take(c call) (ended chan struct{}) {
+	c.do(l.m, time.Now())
+	return c.ended
 }
 
 // perform carries out what the machine has decided: first the record, then
 // answers, then actions. What is begun or promised is on record before.
-func (l *loop) perform(answers []func()) []func() {
+func (l *loop) perform(answers []chan struct{}) []chan struct{} {
 	m, now := l.m, time.Now()
 	m.tick(now)
 	wanted := m.watches(now)
 	if m.dirty {
 		l.save()
 	}
-	for _, answer := range answers {
-		answer()
+	for _, ended := range answers {
+		close(ended)
 	}
 	for _, j := range m.interrupt {
 		if cancel := l.running[j]; cancel != nil {

@@ -16,7 +16,7 @@ type machine struct {
 	parallel    int
 	incarnation string
 
-	call      int // last call given out
+	call      int // number of the last report
 	seq       int // last activation, for the order of start
 	resources map[string]*resource
 	queue     []*job // accepted and not begun, in order
@@ -47,7 +47,6 @@ type resource struct {
 // monitor is one recurring operation.
 type monitor struct {
 	order    Order
-	call     int
 	due      time.Time
 	job      *job // waiting or in flight
 	reported bool // last was reported
@@ -59,7 +58,6 @@ type monitor struct {
 type job struct {
 	res       *resource
 	order     Order
-	call      int
 	monitor   *monitor // nil for a one-shot operation
 	cause     string   // why this node does it by itself
 	adopting  bool     // a probe after a restart: reported only if it finds something else
@@ -79,31 +77,30 @@ type standing struct {
 func newMachine(incarnation string, parallel int) *machine {
 	return &machine{
 		parallel: parallel, incarnation: incarnation,
-		resources: map[string]*resource{}, keys: keyRing{calls: map[string]int{}},
+		resources: map[string]*resource{}, keys: keyRing{known: map[string]bool{}},
 	}
 }
 
 // submit accepts an order or says why not. It is idempotent by the order's key.
-func (m *machine) submit(o Order, leased bool, now time.Time) (int, error) {
+func (m *machine) submit(o Order, leased bool, now time.Time) error {
 	if err := o.check(); err != nil {
-		return 0, err
+		return err
 	}
 	id := instanceID(o.Op)
-	if call, ok := m.keys.lookup(id, o.Key); ok {
-		return call, nil
+	if m.keys.has(id, o.Key) {
+		return nil
 	}
 	switch {
 	case m.policy != nil:
-		return 0, ErrStopping
+		return ErrStopping
 	case activates(o.Op.Action) && !leased:
-		return 0, ErrLease
+		return ErrLease
 	case activates(o.Op.Action) && m.frozen:
-		return 0, ErrFrozen
+		return ErrFrozen
 	case len(m.out) >= MaxUndelivered:
-		return 0, ErrBusy
+		return ErrBusy
 	}
-	m.call++
-	m.keys.add(id, o.Key, m.call)
+	m.keys.add(id, o.Key)
 	m.dirty = true
 	r := m.resource(id, o.Op)
 	if o.StopTimeout > 0 {
@@ -111,16 +108,16 @@ func (m *machine) submit(o Order, leased bool, now time.Time) (int, error) {
 	}
 	switch {
 	case o.Op.Action == resources.ActionCancel:
-		m.cancel(r, o, m.call, now)
+		m.cancel(r, o, now)
 	case o.Op.Interval > 0:
-		m.repeat(r, o, m.call, now)
+		m.repeat(r, o, now)
 	default:
 		if endsRecurring(o.Op.Action) {
 			m.dropMonitors(r)
 		}
-		m.queue = append(m.queue, &job{res: r, order: o, call: m.call, queued: now})
+		m.queue = append(m.queue, &job{res: r, order: o, queued: now})
 	}
-	return m.call, nil
+	return nil
 }
 
 func (o Order) check() error {
@@ -145,9 +142,9 @@ func (m *machine) resource(id string, op resources.Op) *resource {
 
 // repeat sets up a recurring operation; it replaces the one with the same
 // action and interval.
-func (m *machine) repeat(r *resource, o Order, call int, now time.Time) {
+func (m *machine) repeat(r *resource, o Order, now time.Time) {
 	m.dropMonitor(r, o.Op.Action, o.Op.Interval)
-	mon := &monitor{order: o, call: call, due: now.Add(o.StartDelay)}
+	mon := &monitor{order: o, due: now.Add(o.StartDelay)}
 	if !o.Origin.IsZero() {
 		mon.due = onGrid(o.Origin, o.Op.Interval, mon.due)
 	}
@@ -155,13 +152,13 @@ func (m *machine) repeat(r *resource, o Order, call int, now time.Time) {
 }
 
 // cancel ends a recurring operation and confirms it, also if there was none.
-func (m *machine) cancel(r *resource, o Order, call int, now time.Time) {
+func (m *machine) cancel(r *resource, o Order, now time.Time) {
 	action := resources.Action(cmp.Or(o.Op.Meta["operation"], string(resources.ActionMonitor)))
 	m.dropMonitor(r, action, o.Op.Interval)
 	op := o.Op
 	op.Action = action
 	m.report(Report{
-		Call: call, Key: o.Key, Op: op, Queued: now, Ended: now,
+		Key: o.Key, Extra: o.Extra, Op: op, Queued: now, Ended: now,
 		Result: resources.Result{Status: resources.StatusCancelled, Code: resources.OK},
 	})
 	m.forget(r)
@@ -201,7 +198,7 @@ func (m *machine) tick(now time.Time) {
 		for _, r := range m.ordered() {
 			for _, mon := range r.monitors {
 				if mon.job == nil && !mon.due.After(now) {
-					mon.job = &job{res: r, order: mon.order, call: mon.call, monitor: mon, queued: now}
+					mon.job = &job{res: r, order: mon.order, monitor: mon, queued: now}
 					m.queue = append(m.queue, mon.job)
 				}
 			}
@@ -300,7 +297,7 @@ func (m *machine) done(j *job, res resources.Result, outlived bool, now time.Tim
 // record reports a result, unless it tells nothing new.
 func (m *machine) record(j *job, res resources.Result, was Role, now time.Time) {
 	rep := Report{
-		Call: j.call, Key: j.order.Key, Op: j.order.Op, Result: res, Cause: j.cause,
+		Key: j.order.Key, Extra: j.order.Extra, Op: j.order.Op, Result: res, Cause: j.cause,
 		Queued: j.queued, Began: j.began, Ended: now,
 	}
 	mon := j.monitor
@@ -309,15 +306,9 @@ func (m *machine) record(j *job, res resources.Result, was Role, now time.Time) 
 		if j.res.role == was && res.Status == resources.StatusDone {
 			return
 		}
-		m.call++
-		rep.Call = m.call
 	case mon != nil:
 		if mon.reported && mon.last.Code == res.Code && mon.last.Status == res.Status {
 			return
-		}
-		if mon.reported {
-			m.call++
-			mon.call, rep.Call = m.call, m.call
 		}
 		mon.reported, mon.last, mon.since = true, res, now
 	}
@@ -326,7 +317,8 @@ func (m *machine) record(j *job, res resources.Result, was Role, now time.Time) 
 }
 
 func (m *machine) report(r Report) {
-	r.Incarnation = m.incarnation
+	m.call++
+	r.Incarnation, r.Call = m.incarnation, m.call
 	r.Result.Stdout = nil
 	r.Result.Output = clip(r.Result.Output)
 	r.Result.Reason = clip(r.Result.Reason)
@@ -476,26 +468,23 @@ func roleAfterMonitor(was Role, op resources.Op, res resources.Result, done bool
 
 // keyRing remembers the newest orders' keys, so that a repeated one is known.
 type keyRing struct {
-	calls map[string]int
+	known map[string]bool
 	order []string
 }
 
 const keysKept = 4096 // several transitions of a large cluster
 
-func (k *keyRing) lookup(id, key string) (int, bool) {
-	call, ok := k.calls[id+"\x00"+key]
-	return call, ok && key != ""
-}
+func (k *keyRing) has(id, key string) bool { return key != "" && k.known[id+"\x00"+key] }
 
-func (k *keyRing) add(id, key string, call int) {
-	if key == "" {
+func (k *keyRing) add(id, key string) {
+	if key == "" || k.has(id, key) {
 		return
 	}
 	name := id + "\x00" + key
-	k.calls[name] = call
+	k.known[name] = true
 	k.order = append(k.order, name)
 	if len(k.order) > keysKept {
-		delete(k.calls, k.order[0])
+		delete(k.known, k.order[0])
 		k.order = slices.Delete(k.order, 0, 1)
 	}
 }

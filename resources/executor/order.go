@@ -32,6 +32,8 @@ type Order struct {
 	Op resources.Op
 	// Key is the transition key of the action; it comes back in the report.
 	Key string
+	// Extra is opaque and comes back in the report too: digests and the like.
+	Extra map[string]string
 	// StopTimeout is the configured timeout of the resource's stop, remembered
 	// for a stop by policy; 0 leaves what was known (else DefaultTimeout).
 	StopTimeout time.Duration
@@ -43,12 +45,13 @@ type Order struct {
 
 // Report is one result for the log. Incarnation and Call name it: a report
 // delivered twice (after a lost answer or a restart) carries the same pair.
-// Calls rise in the order things happened; a later, different result of a
-// recurring operation gets a call of its own.
+// Calls rise by one in the order of reports, across incarnations too; each
+// reported result of a recurring operation has its own.
 type Report struct {
 	Incarnation string
 	Call        int
 	Key         string
+	Extra       map[string]string
 	Op          resources.Op
 	// Result; for a one-shot operation StatusCancelled means it was never begun
 	// or, begun, was ended by policy, and a policy stop follows. For a recurring

@@ -64,7 +64,7 @@ func (m *machine) dropQueue(why string, now time.Time) {
 			j.monitor.job = nil
 		case j.cause == "" && !j.adopting:
 			m.report(Report{
-				Call: j.call, Key: j.order.Key, Op: j.order.Op, Queued: j.queued, Ended: now,
+				Key: j.order.Key, Extra: j.order.Extra, Op: j.order.Op, Queued: j.queued, Ended: now,
 				Result: resources.Result{Status: resources.StatusCancelled, Code: resources.CodeNone, Reason: why},
 			})
 		}
@@ -125,11 +125,10 @@ func (m *machine) policyAction(r *resource) resources.Action {
 }
 
 func (m *machine) policyJob(r *resource, a resources.Action, cause string, now time.Time) *job {
-	m.call++
 	m.dirty = true
 	op := r.op
 	op.Action, op.Interval, op.Timeout, op.CheckLevel = a, 0, r.stopTimeout, 0
-	return &job{res: r, order: Order{Op: op}, call: m.call, cause: cause, queued: now}
+	return &job{res: r, order: Order{Op: op}, cause: cause, queued: now}
 }
 
 // promotable tells an instance of a promotable clone by its meta attributes.

@@ -36,7 +36,6 @@ type resourceRecord struct {
 
 type monitorRecord struct {
 	Order    Order
-	Call     int
 	Reported bool             `json:",omitempty"`
 	Last     resources.Result `json:"Last"`
 	Since    time.Time        `json:",omitzero"`
@@ -45,7 +44,6 @@ type monitorRecord struct {
 // jobRecord is a one-shot operation without a result yet.
 type jobRecord struct {
 	Order  Order
-	Call   int
 	Queued time.Time
 	Began  time.Time `json:",omitzero"`
 	Cause  string    `json:",omitempty"`
@@ -67,7 +65,7 @@ func (m *machine) encode() ([]byte, error) {
 		}
 		for _, mon := range r.monitors {
 			rr.Monitors = append(rr.Monitors, monitorRecord{
-				Order: mon.order, Call: mon.call, Reported: mon.reported, Last: mon.last, Since: mon.since,
+				Order: mon.order, Reported: mon.reported, Last: mon.last, Since: mon.since,
 			})
 		}
 		if j := r.current; j != nil && j.monitor == nil && !j.adopting {
@@ -80,7 +78,7 @@ func (m *machine) encode() ([]byte, error) {
 }
 
 func (j *job) record() jobRecord {
-	return jobRecord{Order: j.order, Call: j.call, Queued: j.queued, Began: j.began, Cause: j.cause}
+	return jobRecord{Order: j.order, Queued: j.queued, Began: j.began, Cause: j.cause}
 }
 
 // adopt takes over what an earlier executor left: everything recorded is
@@ -95,7 +93,7 @@ func (m *machine) adopt(data []byte, now time.Time) error {
 	}
 	m.call, m.seq, m.out, m.dirty = rec.Call, rec.Seq, rec.Undelivered, true
 	for _, rep := range m.out {
-		m.keys.add(instanceID(rep.Op), rep.Key, rep.Call)
+		m.keys.add(instanceID(rep.Op), rep.Key)
 	}
 	for _, rr := range rec.Resources {
 		r := m.resource(rr.ID, rr.Op)
@@ -103,15 +101,16 @@ func (m *machine) adopt(data []byte, now time.Time) error {
 		r.stopTimeout, r.last = rr.StopTimeout, rr.Last
 		for _, mr := range rr.Monitors {
 			r.monitors = append(r.monitors, &monitor{
-				order: mr.Order, call: mr.Call, due: now, reported: mr.Reported, last: mr.Last, since: mr.Since,
+				order: mr.Order, due: now, reported: mr.Reported, last: mr.Last, since: mr.Since,
 			})
-			m.keys.add(r.id, mr.Order.Key, mr.Call)
+			m.keys.add(r.id, mr.Order.Key)
 		}
 		for _, jr := range rr.Jobs {
-			m.keys.add(r.id, jr.Order.Key, jr.Call)
+			m.keys.add(r.id, jr.Order.Key)
 			m.adoptJob(r, jr, now)
 		}
-		if r.role != RoleStopped && len(r.monitors) == 0 {
+		redone := slices.ContainsFunc(m.queue, func(j *job) bool { return j.res == r }) // and reported
+		if r.role != RoleStopped && len(r.monitors) == 0 && !redone {
 			m.queue = append(m.queue, r.adoptingProbe(now))
 		}
 		m.forget(r)
@@ -123,10 +122,10 @@ func (m *machine) adopt(data []byte, now time.Time) error {
 // only looks is done again; what may have made the resource active is reported
 // as failed, because nobody knows, and the DC decides what follows.
 func (m *machine) adoptJob(r *resource, jr jobRecord, now time.Time) {
-	rep := Report{Call: jr.Call, Key: jr.Order.Key, Op: jr.Order.Op, Cause: jr.Cause, Queued: jr.Queued, Began: jr.Began, Ended: now}
+	rep := Report{Key: jr.Order.Key, Extra: jr.Order.Extra, Op: jr.Order.Op, Cause: jr.Cause, Queued: jr.Queued, Began: jr.Began, Ended: now}
 	switch a := jr.Order.Op.Action; {
 	case a == resources.ActionStop || (!jr.Began.IsZero() && (a == resources.ActionDemote || a == resources.ActionMonitor)):
-		m.queue = append(m.queue, &job{res: r, order: jr.Order, call: jr.Call, cause: jr.Cause, queued: jr.Queued})
+		m.queue = append(m.queue, &job{res: r, order: jr.Order, cause: jr.Cause, queued: jr.Queued})
 		return
 	case jr.Began.IsZero():
 		rep.Result = resources.Result{Status: resources.StatusCancelled, Code: resources.CodeNone, Reason: "not begun: the daemon was restarted"}
