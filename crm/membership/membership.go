@@ -2,12 +2,23 @@
 // addresses, versions and the key ring. It is an opinion with an age, shown in
 // status and used to find addresses; nothing is ever stopped, started or fenced
 // because of it. The failure detector is the beat (crm/lease).
+//
+// A [Membership] owns memberlist's goroutines and two of its own, from Open to
+// Close. Nothing of it blocks memberlist's callbacks: they fill a bounded queue.
 package membership
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
+	"log"
 	"log/slog"
+	"slices"
+	"sync"
 	"time"
+
+	"github.com/hashicorp/memberlist"
 
 	"systole/crm/transport"
 )
@@ -27,20 +38,21 @@ type Meta struct {
 	Version  string `json:"version"` // of the program
 	Protocol int    `json:"protocol"`
 	Role     Role   `json:"role"`
+	// Leaving is set by Leave, so that others can tell it from a failure.
+	Leaving bool `json:"leaving,omitempty"`
 }
 
-// MaxMeta is memberlist's bound for metadata in bytes (memberlist.MetaMaxSize).
-const MaxMeta = 512
+// MaxMeta is memberlist's bound for metadata in bytes.
+const MaxMeta = memberlist.MetaMaxSize
 
 // State of a member as gossip sees it.
 type State string
 
 // The states.
 const (
-	StateAlive   State = "alive"
-	StateSuspect State = "suspect"
-	StateFailed  State = "failed"
-	StateLeft    State = "left"
+	StateAlive  State = "alive"
+	StateFailed State = "failed"
+	StateLeft   State = "left"
 )
 
 // Member is one node as gossip sees it.
@@ -55,7 +67,8 @@ type Member struct {
 // EventKind says what happened to a member.
 type EventKind string
 
-// The kinds. EventConflict: a second node announces a name that is alive elsewhere.
+// The kinds. EventConflict: a second node announces a name that is alive
+// elsewhere; its Member is the newcomer.
 const (
 	EventJoined   EventKind = "joined"
 	EventUpdated  EventKind = "updated"
@@ -77,32 +90,172 @@ type Options struct {
 	Meta   Meta
 	// Keys are cluster keys; the first encrypts, all decrypt.
 	Keys [][]byte
-	Log  *slog.Logger
+	// Seeds gives the addresses of all configured nodes. Those that are not
+	// alive here are contacted at once and every RejoinInterval; memberlist by
+	// itself never heals a partition that lasted. May be nil.
+	Seeds func() []string
+	// Compatible refuses nodes that speak a protocol this one does not; nil takes all.
+	Compatible func(protocol int) error
+	Log        *slog.Logger
 }
 
+// RejoinInterval is how often absent seeds are tried again: a handshake each,
+// and an opinion may be this late.
+const RejoinInterval = 10 * time.Second
+
 // Membership is this node's view. All methods are safe for concurrent use.
-type Membership struct{}
+type Membership struct {
+	list    *memberlist.Memberlist
+	ring    *memberlist.Keyring
+	view    *view
+	seeds   func() []string
+	stop    context.CancelFunc
+	running sync.WaitGroup
+	once    sync.Once
+}
 
-// Open starts memberlist's goroutines; Close ends them.
-func Open(o Options) (*Membership, error) { return &Membership{}, nil }
+// Open starts memberlist's goroutines; Close ends them. The fabric's gossip
+// listener and queue are taken for good.
+func Open(o Options) (*Membership, error) {
+	ring, err := newRing(o.Keys)
+	if err != nil {
+		return nil, fmt.Errorf("membership: %w", err)
+	}
+	v := newView(o.Compatible)
+	if err := v.setMeta(o.Meta); err != nil {
+		return nil, err
+	}
+	carrier, err := newCarrier(o.Fabric)
+	if err != nil {
+		return nil, fmt.Errorf("membership: %w", err)
+	}
+	list, err := memberlist.Create(config(o, ring, v, carrier))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("membership: %w", err), carrier.Shutdown())
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	m := &Membership{list: list, ring: ring, view: v, seeds: o.Seeds, stop: stop}
+	if o.Seeds != nil {
+		m.running.Go(func() { m.rejoin(ctx) })
+	}
+	return m, nil
+}
 
-// Join contacts addresses and says how many answered; the error names those that did not, if none did.
-func (m *Membership) Join(ctx context.Context, addrs []string) (int, error) { return 0, nil }
+// config is memberlist's LAN profile with the intervals of timing.md §5:
+// membership is shown, not acted on, so quiet matters more than speed.
+func config(o Options, ring *memberlist.Keyring, v *view, carrier *carrier) *memberlist.Config {
+	c := memberlist.DefaultLANConfig()
+	c.Name = o.Name
+	c.Transport = carrier
+	c.ProbeInterval = 500 * time.Millisecond
+	c.ProbeTimeout = 200 * time.Millisecond
+	c.SuspicionMult = 4
+	c.GossipInterval = 200 * time.Millisecond
+	c.SuspicionMaxTimeoutMult = 1
+	c.TCPTimeout = 5 * time.Second
+	c.UDPBufferSize = packetSize
+	c.DeadNodeReclaimTime = 5 * time.Second // a failed node may return with another address
+	c.Keyring = ring
+	c.Delegate = v
+	c.Events = v
+	c.Conflict = v
+	c.Alive = v
+	c.Logger = log.New(adapter{o.Log}, "", 0)
+	c.LogOutput = nil
+	return c
+}
 
-// Members are all nodes known, this one included, by name.
-func (m *Membership) Members() []Member { return nil }
+// packetSize leaves room in a datagram for what memberlist adds outside its
+// own count: encryption, checksum and compression headers.
+const packetSize = transport.MaxDatagram - 100
 
-// Events is the queue of changes: bounded, oldest dropped; Members is always the truth of the moment. It is closed by Close.
-func (m *Membership) Events() <-chan Event { return nil }
+// rejoin contacts seeds that are not alive, at once and at each interval.
+func (m *Membership) rejoin(ctx context.Context) {
+	tick := time.NewTicker(RejoinInterval)
+	defer tick.Stop()
+	for {
+		absent := slices.DeleteFunc(slices.Clone(m.seeds()), m.view.alive)
+		if len(absent) > 0 {
+			_, _ = m.Join(ctx, absent) // an absent node stays absent; status shows it
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
 
-// Update replaces this node's metadata and tells the others.
-func (m *Membership) Update(meta Meta) error { return nil }
+// Join contacts addresses and says how many answered; the error names those
+// that did not, if none did.
+func (m *Membership) Join(ctx context.Context, addrs []string) (answered int, err error) {
+	var errs []error
+	for _, a := range addrs {
+		if ctx.Err() != nil {
+			return answered, context.Cause(ctx)
+		}
+		if _, err := m.list.Join([]string{a}); err != nil {
+			errs = append(errs, fmt.Errorf("gossip with %s: %w", a, err))
+			continue
+		}
+		answered++
+	}
+	if answered > 0 {
+		return answered, nil
+	}
+	return 0, errors.Join(errs...)
+}
+
+// Members are all nodes heard of since Open, this one included, by name.
+func (m *Membership) Members() []Member {
+	all := m.view.members()
+	slices.SortFunc(all, func(a, b Member) int { return cmp.Compare(a.Name, b.Name) })
+	return all
+}
+
+// Events is the queue of changes: bounded, oldest dropped; Members is always
+// the truth of the moment. It is closed by Close.
+func (m *Membership) Events() <-chan Event { return m.view.events }
+
+// Update replaces this node's metadata and tells the others, for at most a few seconds.
+func (m *Membership) Update(meta Meta) error {
+	if err := m.view.setMeta(meta); err != nil {
+		return err
+	}
+	if err := m.list.UpdateNode(broadcastTimeout); err != nil {
+		return fmt.Errorf("membership: tell the others: %w", err)
+	}
+	return nil
+}
+
+// broadcastTimeout bounds the wait for a broadcast's last retransmission: a few gossip intervals.
+const broadcastTimeout = 3 * time.Second
 
 // SetKeys replaces the key ring: the first key encrypts, all decrypt.
-func (m *Membership) SetKeys(keys [][]byte) error { return nil }
+func (m *Membership) SetKeys(keys [][]byte) error {
+	if err := setRing(m.ring, keys); err != nil {
+		return fmt.Errorf("membership: %w", err)
+	}
+	return nil
+}
 
-// Leave tells the others that this node goes on purpose, then Close.
-func (m *Membership) Leave(ctx context.Context) error { return nil }
+// Leave tells the others that this node goes on purpose, then closes. It takes
+// a few seconds at most; its error means only that some may call it failed.
+func (m *Membership) Leave() error {
+	meta := m.view.ownMeta()
+	meta.Leaving = true
+	told := m.Update(meta)
+	left := m.list.Leave(broadcastTimeout)
+	return errors.Join(told, left, m.Close())
+}
 
 // Close ends everything at once, without a word to the others.
-func (m *Membership) Close() error { return nil }
+func (m *Membership) Close() (err error) {
+	m.once.Do(func() {
+		m.stop()
+		err = m.list.Shutdown()
+		m.running.Wait()
+		m.view.close()
+	})
+	return err
+}
