@@ -21,7 +21,8 @@ const (
 	NodeProven
 	// NodeLeft: the node said that it leaves with everything stopped.
 	NodeLeft
-	// NodeRecord: commit Event.Record for the node; then the CIB reaches Expect.
+	// NodeRecord: commit Event.Record for the node and Expect it; until then the node
+	// is not granted a lease. Said again when that takes long.
 	NodeRecord
 )
 
@@ -34,7 +35,7 @@ type Event struct {
 	Kind        EventKind
 	Node        string
 	Incarnation uint64
-	Record      Record        // for NodeRecord
+	Record      Record        // of the newest beat
 	Silent      time.Duration // since it was last heard, for NodeLost and NodeProven
 }
 
@@ -54,10 +55,11 @@ type Detector struct {
 
 // watched is one node.
 type watched struct {
-	record   Record // committed
-	gone     bool   // the CIB says it runs nothing: not to be waited for, not to be granted to
-	asked    Record // reported by NodeRecord, if changing
-	changing bool   // a NodeRecord is not yet committed
+	record Record // committed
+	gone   bool   // the CIB says it runs nothing: not waited for, not granted to
+	asked  Record // said by NodeRecord and not yet committed, if changing
+	since  time.Duration
+	change bool // asked is under way
 
 	last  time.Duration // received, or the start of the term
 	beat  Beat          // newest received; Seq 0 before the first
@@ -71,7 +73,7 @@ const (
 	waiting nodeState = iota // not yet heard in this term
 	ready
 	lost
-	proven
+	proven // until the CIB says gone
 	left
 )
 
@@ -85,16 +87,24 @@ func NewDetector(t Timing, dc string, term uint64, elected time.Duration, former
 // Expect tells what the CIB says of a node, at the start and whenever it changes:
 // the record committed for it, and whether it is known to run nothing (a node that
 // left, or whose loss was proven). A node that is gone is not waited for and gets no
-// grant before it is expected as not gone.
+// grant before it is expected as not gone: after [NodeReady] the DC commits that first.
 func (d *Detector) Expect(node string, r Record, gone bool) {
 	n := d.nodes[node]
 	if n == nil {
 		n = &watched{last: d.elected}
 		d.nodes[node] = n
 	}
-	n.record, n.gone = r, gone
-	if n.changing && r == n.asked {
-		n.changing = false
+	n.record = r
+	if n.change && r == n.asked {
+		n.change = false
+	}
+	switch {
+	case n.state == proven && !gone:
+		// the CIB lags behind the proof
+	case n.state == proven:
+		n.gone, n.state = true, waiting
+	default:
+		n.gone = gone
 	}
 }
 
@@ -109,27 +119,57 @@ func (d *Detector) Fenced(node string) {
 	}
 }
 
-// Beat takes a received beat. valid says whether the DC lease is valid now; only then
-// the answer may be sent, and only if ok.
-func (d *Detector) Beat(now time.Duration, b Beat, valid bool) (answer Grant, ok bool) {
+// Beat takes a received beat, the DC's own included. valid says whether the DC lease
+// is valid now. The answer, if there is one, is to be sent at once: a Grant, or a
+// Hello to a node that has not acknowledged the term.
+func (d *Detector) Beat(now time.Duration, b Beat, valid bool) (answer Message, ok bool) {
 	n := d.nodes[b.Node]
 	if n == nil || b.Incarnation <= n.fence || !newer(b, n.beat) {
-		return Grant{}, false
+		return nil, false
 	}
+	b.Record.Restart = min(max(b.Record.Restart, 0), MaxRestart)
 	reborn := b.Incarnation != n.beat.Incarnation
 	n.last, n.beat = now, b
-	d.track(b, n, reborn)
-	if n.state == left || n.gone || !valid {
-		return Grant{}, false
-	}
-	answer = Grant{DC: d.dc, Term: d.term, Node: b.Node, Incarnation: b.Incarnation, Seq: b.Seq, Length: d.timing.NodeLease}
-	if !n.changing {
-		answer.Recorded = n.record.Policy
-		if b.Record.Restart > 0 && b.Record == n.record {
-			answer.Length = max(answer.Length, n.record.Restart)
+	switch {
+	case n.state == proven:
+		return nil, false // not before the CIB knows
+	case b.Leaving:
+		if n.state != left {
+			n.state = left
+			d.say(NodeLeft, n)
 		}
+		return nil, false
+	case b.Term < d.term:
+		return Hello{DC: d.dc, Term: d.term}, valid
 	}
-	return answer, true
+	if n.state != ready || reborn {
+		n.state = ready
+		d.say(NodeReady, n)
+	}
+	if d.commit(now, n) && !n.gone && valid {
+		length := max(d.timing.NodeLease, n.record.Restart)
+		return Grant{DC: d.dc, Term: d.term, Node: b.Node, Incarnation: b.Incarnation, Seq: b.Seq, Length: length}, true
+	}
+	return nil, false
+}
+
+// commit reports whether the node's record is committed, and asks for it otherwise,
+// again after a while.
+func (d *Detector) commit(now time.Duration, n *watched) bool {
+	r := n.beat.Record
+	if r == n.record && !n.change {
+		return true
+	}
+	again := now-n.since >= d.timing.NodeLease/2
+	if r != n.record && (!n.change || r != n.asked || again) || n.change && again {
+		n.asked, n.change, n.since = r, true, now
+		d.say(NodeRecord, n)
+	}
+	return false
+}
+
+func (d *Detector) say(k EventKind, n *watched) {
+	d.events = append(d.events, Event{Kind: k, Node: n.beat.Node, Incarnation: n.beat.Incarnation, Record: n.beat.Record})
 }
 
 // newer orders beats of one node; datagrams may arrive in any order.
@@ -138,33 +178,6 @@ func newer(b, than Beat) bool {
 		return b.Incarnation > than.Incarnation
 	}
 	return b.Seq > than.Seq
-}
-
-// track moves the node's state after a beat and asks for what must be committed.
-func (d *Detector) track(b Beat, n *watched, reborn bool) {
-	say := func(k EventKind, r Record) {
-		d.events = append(d.events, Event{Kind: k, Node: b.Node, Incarnation: b.Incarnation, Record: r})
-	}
-	if b.Leaving {
-		if n.state != left {
-			n.state = left
-			say(NodeLeft, Record{})
-		}
-		return
-	}
-	if r := bounded(b.Record); r != n.record && (!n.changing || r != n.asked) {
-		n.asked, n.changing = r, true
-		say(NodeRecord, r)
-	}
-	if b.Term >= d.term && (n.state != ready || reborn) {
-		n.state = ready
-		say(NodeReady, Record{})
-	}
-}
-
-func bounded(r Record) Record {
-	r.Restart = min(max(r.Restart, 0), MaxRestart)
-	return r
 }
 
 // Tick returns what has happened since the last call, those that time brings
@@ -189,7 +202,7 @@ func (d *Detector) Tick(now time.Duration) []Event {
 			e.Kind = NodeLost
 			d.events = append(d.events, e)
 		}
-		if n.state == lost && n.record.Policy.Proves() && n.promised().Policy.Proves() && now >= provenAt {
+		if n.state == lost && n.record.Policy.Proves() && now >= provenAt {
 			n.state = proven
 			e.Kind = NodeProven
 			d.events = append(d.events, e)
@@ -200,25 +213,14 @@ func (d *Detector) Tick(now time.Duration) []Event {
 	return events
 }
 
-// promised is what the node may be acting on if it is not what was committed.
-func (n *watched) promised() Record {
-	if n.beat.Seq == 0 {
-		return n.record
-	}
-	return n.beat.Record
-}
-
 // deadlines are when a node that stays silent is lost, and when its loss is proven.
 func (d *Detector) deadlines(name string, n *watched) (lostAt, provenAt time.Duration) {
-	giveUp := max(d.timing.GiveUp, n.record.GiveUp, n.promised().GiveUp)
+	giveUp := max(d.timing.GiveUp, n.record.GiveUp)
 	if name == d.former && n.beat.Seq == 0 {
 		return d.elected + giveUp, d.elected + giveUp
 	}
-	restart := max(n.record.Restart, n.asked.Restart)
-	lostAt = n.last + d.timing.DetectWithin
-	if restart > 0 {
-		lostAt = max(lostAt, n.last+Stretch(restart))
-	}
+	restart := n.record.Restart
+	lostAt = n.last + max(d.timing.DetectWithin, Stretch(restart))
 	end := lostAt
 	if n.beat.Term < d.term { // an earlier DC may have answered a later beat than the one we know
 		end = max(end, d.elected+d.timing.NeverHeard(restart))
@@ -236,7 +238,7 @@ func (d *Detector) Next() (time.Duration, bool) {
 		}
 		at, provenAt := d.deadlines(name, n)
 		if n.state == lost {
-			if !n.record.Policy.Proves() || !n.promised().Policy.Proves() {
+			if !n.record.Policy.Proves() {
 				continue
 			}
 			at = provenAt

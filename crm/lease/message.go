@@ -2,8 +2,9 @@ package lease
 
 import "time"
 
-// Record is what a DC commits to the CIB about a node before it relies on it, and
-// what the node in turn promises in each beat. A later DC reads it from the CIB.
+// Record is what a node promises in each beat, and what the DC commits to the CIB
+// before it answers: a grant says that the record of the beat is committed. A later DC
+// reads it there.
 type Record struct {
 	// Policy the node acts on when its lease ends.
 	Policy Policy
@@ -30,7 +31,8 @@ type Beat struct {
 	Leaving     bool          // stops on purpose: everything here is stopped, do not miss me
 }
 
-// Grant answers one beat. Only a DC whose lease is valid sends it.
+// Grant answers one beat. Only a DC whose lease is valid sends it, only to a beat that
+// has acknowledged its term and whose record is committed.
 type Grant struct {
 	DC          string
 	Term        uint64
@@ -38,11 +40,18 @@ type Grant struct {
 	Incarnation uint64        // of that beat
 	Seq         uint64        // of that beat
 	Length      time.Duration // the node's lease, from the beat's sending: N, or a committed restart grant
-	Recorded    Policy        // the policy the CIB has for this node; NoPolicy while that is changing
 }
 
-// Hello is said by a new DC to every node: acknowledge my term with a beat, now.
+// Hello is said by a new DC to every node, and answers beats of an older term:
+// acknowledge my term with a beat, now.
 type Hello struct {
 	DC   string
 	Term uint64
 }
+
+// Message is a Beat, a Grant or a Hello; see [Encode].
+type Message interface{ message() }
+
+func (Beat) message()  {}
+func (Grant) message() {}
+func (Hello) message() {}

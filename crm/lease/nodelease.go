@@ -45,17 +45,22 @@ type asked struct {
 const keepAsked = 64
 
 // NewNodeLease starts without a lease. incarnation must be larger than in every
-// earlier run of this node.
+// earlier run of this node. Until the first grant the node acts on stop, unless it
+// promises to fence itself: a DC may still rely on what an earlier run promised.
 func NewNodeLease(t Timing, node string, incarnation uint64, r Record) *NodeLease {
-	return &NodeLease{timing: t, node: node, incarnation: incarnation, promise: r, act: r.Policy}
+	n := &NodeLease{timing: t, node: node, incarnation: incarnation, promise: r, act: PolicyStop}
+	if r.Policy.Proves() {
+		n.act = r.Policy
+	}
+	return n
 }
 
 // Adopt takes over a lease that an earlier run of this node held until end, from a
-// file that does not outlive a boot. The first grant replaces it.
+// file that does not outlive a boot. The first beat cuts it to what a beat may ask.
 func (n *NodeLease) Adopt(end time.Duration) { n.end = end }
 
-// Promise changes what the beats promise from the next one on. A stricter policy
-// binds at once, a weaker one when the DC has recorded it.
+// Promise changes what the beats promise from the next one on. A policy that proves
+// binds at once, another when a beat that carries it is granted.
 func (n *NodeLease) Promise(r Record) {
 	if r.Policy != n.promise.Policy {
 		n.askedSince = n.seq + 1
@@ -66,13 +71,16 @@ func (n *NodeLease) Promise(r Record) {
 	n.promise = r
 }
 
-// Beat makes the next beat; send it at once, its lease counts from now.
+// Beat makes the next beat; send it at once, its lease counts from now. A lease that
+// is longer than this beat asks for is cut: the DC may count on that as soon as it
+// has the beat. So set the kernel guard to Remaining before sending, when it shrank.
 func (n *NodeLease) Beat(now time.Duration, applied uint64) Beat {
 	n.seq++
 	if len(n.asked) == keepAsked {
 		n.asked = n.asked[1:]
 	}
 	n.asked = append(n.asked, asked{n.seq, now})
+	n.end = min(n.end, now+max(n.timing.NodeLease, n.promise.Restart))
 	return Beat{Node: n.node, Incarnation: n.incarnation, Seq: n.seq, Sent: now, Term: n.term, Applied: applied, Record: n.promise}
 }
 
@@ -92,12 +100,16 @@ func (n *NodeLease) Granted(now time.Duration, g Grant) bool {
 	sent := n.asked[i].sent
 	n.asked = n.asked[i+1:] // older answers can only be shorter
 	n.Acknowledge(g.DC, g.Term)
-	if g.Recorded == n.promise.Policy && g.Seq >= n.askedSince {
-		n.act = g.Recorded
+	if g.Seq >= n.askedSince {
+		n.act = n.promise.Policy
 	}
-	end := sent + g.Length
+	if n.isDC {
+		return false
+	}
+	// No longer than the newest beat allows; see Beat.
+	end := sent + min(g.Length, max(n.timing.NodeLease, n.promise.Restart))
 	longer := end > n.end
-	n.end = end
+	n.end = max(n.end, end)
 	return longer && end > now
 }
 

@@ -1,0 +1,164 @@
+package lease
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"time"
+)
+
+// The wire format, one message in a datagram: version, kind, then the fields in the
+// order of the struct; numbers as varints, durations in nanoseconds, names with their
+// length in one byte. A change of meaning takes a new version: a node answers none it
+// does not know.
+const (
+	wireVersion byte = 1
+	kindBeat    byte = 'b'
+	kindGrant   byte = 'g'
+	kindHello   byte = 'h'
+)
+
+// maxName bounds a node's name on the wire; host names have at most 255 bytes. With it
+// no message exceeds 600 bytes, well below transport.MaxDatagram.
+const maxName = 255
+
+// Encode gives the message's wire form. Names beyond 255 bytes are a slip of the
+// caller: they cannot be in a cluster, and are cut here.
+func Encode(m Message) []byte {
+	w := writer{wireVersion}
+	switch m := m.(type) {
+	case Beat:
+		w = append(w, kindBeat)
+		w.name(m.Node)
+		w.number(m.Incarnation)
+		w.number(m.Seq)
+		w.span(m.Sent)
+		w.number(m.Term)
+		w.number(m.Applied)
+		w = append(w, byte(m.Record.Policy))
+		w.span(m.Record.GiveUp)
+		w.span(m.Record.Restart)
+		w = append(w, flag(m.Leaving))
+	case Grant:
+		w = append(w, kindGrant)
+		w.name(m.DC)
+		w.number(m.Term)
+		w.name(m.Node)
+		w.number(m.Incarnation)
+		w.number(m.Seq)
+		w.span(m.Length)
+	case Hello:
+		w = append(w, kindHello)
+		w.name(m.DC)
+		w.number(m.Term)
+	}
+	return w
+}
+
+// Decode reads what Encode wrote and nothing else: an unknown version or kind, a
+// truncated or a longer message is an error.
+func Decode(b []byte) (Message, error) {
+	if len(b) < 2 {
+		return nil, fmt.Errorf("lease message of %d bytes is too short", len(b))
+	}
+	if b[0] != wireVersion {
+		return nil, fmt.Errorf("lease message of version %d: this node speaks version %d; upgrade the older one", b[0], wireVersion)
+	}
+	r := reader{rest: b[2:]}
+	var m Message
+	switch b[1] {
+	case kindBeat:
+		m = Beat{
+			Node: r.name(), Incarnation: r.number(), Seq: r.number(), Sent: r.span(), Term: r.number(), Applied: r.number(),
+			Record: Record{Policy: r.policy(), GiveUp: r.span(), Restart: r.span()}, Leaving: r.flag(),
+		}
+	case kindGrant:
+		m = Grant{DC: r.name(), Term: r.number(), Node: r.name(), Incarnation: r.number(), Seq: r.number(), Length: r.span()}
+	case kindHello:
+		m = Hello{DC: r.name(), Term: r.number()}
+	default:
+		return nil, fmt.Errorf("lease message of unknown kind %q", b[1])
+	}
+	if r.bad || len(r.rest) > 0 {
+		return nil, fmt.Errorf("lease message of kind %q is malformed", b[1])
+	}
+	return m, nil
+}
+
+type writer []byte
+
+func (w *writer) name(s string) {
+	s = s[:min(len(s), maxName)]
+	*w = append(append(*w, byte(len(s))), s...)
+}
+func (w *writer) number(n uint64)      { *w = binary.AppendUvarint(*w, n) }
+func (w *writer) span(d time.Duration) { w.number(uint64(max(d, 0))) }
+
+func flag(b bool) byte {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// reader takes fields from the front; the first that does not fit makes it bad.
+type reader struct {
+	rest []byte
+	bad  bool
+}
+
+func (r *reader) byte() byte {
+	if len(r.rest) == 0 {
+		r.bad = true
+		return 0
+	}
+	b := r.rest[0]
+	r.rest = r.rest[1:]
+	return b
+}
+
+func (r *reader) name() string {
+	n := int(r.byte())
+	if n > len(r.rest) {
+		r.bad = true
+		return ""
+	}
+	s := string(r.rest[:n])
+	r.rest = r.rest[n:]
+	return s
+}
+
+func (r *reader) number() uint64 {
+	n, used := binary.Uvarint(r.rest)
+	if used <= 0 || used > 1 && r.rest[used-1] == 0 { // truncated, too large, or not the shortest form
+		r.bad = true
+		return 0
+	}
+	r.rest = r.rest[used:]
+	return n
+}
+
+func (r *reader) span() time.Duration {
+	n := r.number()
+	if n > math.MaxInt64 {
+		r.bad = true
+		return 0
+	}
+	return time.Duration(n)
+}
+
+func (r *reader) policy() Policy {
+	p := Policy(r.byte())
+	if int(p) >= len(policyNames) {
+		r.bad = true
+	}
+	return p
+}
+
+func (r *reader) flag() bool {
+	b := r.byte()
+	if b > 1 {
+		r.bad = true
+	}
+	return b == 1
+}
