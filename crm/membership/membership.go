@@ -249,6 +249,11 @@ func (m *Membership) Leave() error {
 	return errors.Join(told, left, m.Close())
 }
 
+// Linger is how long a probe or stream of memberlist that was under way may
+// outlive Close: it uses nothing of the fabric any more, and there is no way to
+// wait for it. A test in virtual time must let this much pass.
+const Linger = 10 * time.Second
+
 // Close ends everything at once, without a word to the others.
 func (m *Membership) Close() (err error) {
 	m.once.Do(func() {

@@ -58,6 +58,7 @@ func inBubble(t *testing.T, f func(t *testing.T, c *cluster)) {
 				t.Errorf("close %s: %v", name, err)
 			}
 		}
+		time.Sleep(Linger) // virtual time stands still once this function has returned
 	})
 }
 
