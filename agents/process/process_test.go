@@ -1,0 +1,186 @@
+package process
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/signal"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// The test binary is the child: what it does is chosen by CHILD.
+func TestMain(m *testing.M) {
+	switch os.Getenv("CHILD") {
+	case "":
+		os.Exit(m.Run())
+	case "environ":
+		dir, _ := os.Getwd()
+		fmt.Printf("%q %q %q", os.Environ(), os.Args[1:], dir)
+	case "cat":
+		os.Stdout.ReadFrom(os.Stdin)
+		os.Exit(3)
+	case "loud":
+		out := bytes.Repeat([]byte("x"), MaxStdout+100)
+		os.Stdout.Write(out)
+		os.Stderr.Write(append(out, "the end"...))
+	case "group": // a child that ignores TERM, with a child of its own
+		sub, err := os.StartProcess(os.Args[0], os.Args, &os.ProcAttr{
+			Env: []string{"CHILD=deaf"}, Files: []*os.File{nil, os.Stdout, nil},
+		})
+		if err == nil {
+			fmt.Println("group", os.Getpid(), sub.Pid)
+		}
+		deaf()
+	case "deaf":
+		deaf()
+	case "forker": // leaves a daemon behind that keeps its output open
+		if _, err := os.StartProcess(os.Args[0], os.Args, &os.ProcAttr{
+			Env: []string{"CHILD=linger"}, Files: []*os.File{nil, os.Stdout, os.Stderr}, Sys: &syscall.SysProcAttr{Setsid: true},
+		}); err == nil {
+			fmt.Print("started")
+		}
+	case "linger":
+		time.Sleep(300 * time.Millisecond)
+	case "nice":
+		n, _ := syscall.Getpriority(syscall.PRIO_PROCESS, 0)
+		adj, _ := os.ReadFile("/proc/self/oom_score_adj")
+		fmt.Print(20-n, " ", strings.TrimSpace(string(adj)))
+	}
+}
+
+func deaf() {
+	signal.Ignore(syscall.SIGTERM)
+	time.Sleep(time.Minute)
+}
+
+func self(t *testing.T, what string, args ...string) Command {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Command{Path: exe, Args: args, Env: []string{"CHILD=" + what}}
+}
+
+func TestEnvironmentIsExplicit(t *testing.T) {
+	t.Setenv("INHERITED", "no")
+	exit, err := Run(t.Context(), self(t, "environ", "a b", "$HOME;x"))
+	if got, want := string(exit.Stdout), `["CHILD=environ"] ["a b" "$HOME;x"] "/"`; err != nil || got != want {
+		t.Errorf("child saw %s, %v; want %s", got, err, want)
+	}
+}
+
+func TestInputAndStatus(t *testing.T) {
+	c := self(t, "cat")
+	c.Stdin = []byte("action=off\n")
+	exit, err := Run(t.Context(), c)
+	if err != nil || exit.Code != 3 || string(exit.Stdout) != "action=off\n" {
+		t.Errorf("exit %+v, %v", exit, err)
+	}
+	c.Stdin = nil
+	if exit, err := Run(t.Context(), c); err != nil || exit.Code != 3 || len(exit.Stdout) != 0 {
+		t.Errorf("without input: %+v, %v", exit, err)
+	}
+}
+
+func TestOutputIsBounded(t *testing.T) {
+	exit, err := Run(t.Context(), self(t, "loud"))
+	if err != nil || len(exit.Stdout) != MaxStdout || len(exit.Stderr) != MaxStderr || !bytes.HasSuffix(exit.Stderr, []byte("the end")) {
+		t.Errorf("kept %d and %d bytes, %v", len(exit.Stdout), len(exit.Stderr), err)
+	}
+}
+
+func TestMissingProgram(t *testing.T) {
+	if _, err := Run(t.Context(), Command{Path: "/nonexistent/agent"}); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("error %v", err)
+	}
+	file := t.TempDir() + "/plain"
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Run(t.Context(), Command{Path: file}); !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestTheWholeGroupEnds(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	exit, err := Run(ctx, self(t, "group"))
+	if err != nil || !exit.Killed || exit.Signal != syscall.SIGKILL || exit.Took < 300*time.Millisecond+TermGrace {
+		t.Fatalf("exit %+v, %v", exit, err)
+	}
+	f := strings.Fields(string(exit.Stdout))
+	if len(f) != 3 {
+		t.Fatalf("child said %q", exit.Stdout)
+	}
+	for _, s := range f[1:] {
+		pid, _ := strconv.Atoi(s)
+		for alive(pid) { // the grandchild is reaped by init in its own time
+			if t.Context().Err() != nil {
+				t.Fatalf("process %d still lives", pid)
+			}
+		}
+	}
+}
+
+// alive is whether the process runs; a zombie does not.
+func alive(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err == nil && !strings.Contains(string(stat), ") Z ")
+}
+
+func TestDaemonLeftBehindIsNotWaitedFor(t *testing.T) {
+	began := time.Now()
+	exit, err := Run(t.Context(), self(t, "forker"))
+	if err != nil || string(exit.Stdout) != "started" {
+		t.Fatalf("exit %+v, %v", exit, err)
+	}
+	if took := time.Since(began); took > 250*time.Millisecond {
+		t.Errorf("waited %v for what the child left behind", took)
+	}
+}
+
+func TestOrdinaryPriority(t *testing.T) {
+	runtime.LockOSThread() // and never unlocked: the thread with the odd priority ends with the test
+	if err := syscall.Setpriority(syscall.PRIO_PROCESS, 0, 5); err != nil {
+		t.Fatal(err)
+	}
+	exit, err := Run(t.Context(), self(t, "nice"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Going back to 0 needs a privilege (or RLIMIT_NICE) that the daemon has; without it 5 stays.
+	want := "0 0"
+	if syscall.Setpriority(syscall.PRIO_PROCESS, 0, 0) != nil {
+		want = "5 0"
+	}
+	if got := string(exit.Stdout); got != want {
+		t.Errorf("child has nice and oom_score_adj %q, want %q", got, want)
+	}
+}
+
+func TestSpawn(t *testing.T) {
+	pid, err := Spawn(self(t, "deaf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { syscall.Kill(pid, syscall.SIGKILL) })
+	if sid, _, _ := syscall.Syscall(syscall.SYS_GETSID, uintptr(pid), 0, 0); int(sid) != pid {
+		t.Errorf("session of the daemon is %d, want its own pid %d", sid, pid)
+	}
+	syscall.Kill(pid, syscall.SIGKILL)
+	for alive(pid) {
+		if t.Context().Err() != nil {
+			t.Fatal("not reaped")
+		}
+	}
+}
