@@ -86,6 +86,8 @@ func appendEscaped(b []byte, s string, inAttr bool) []byte {
 			as = "&lt;"
 		case r == '>':
 			as = "&gt;"
+		case r == '\'' && inAttr:
+			as = "&apos;"
 		case r == '"' && inAttr:
 			as = "&quot;"
 		case r == '\r':

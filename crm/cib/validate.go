@@ -42,3 +42,14 @@ func Validate(root *Element) []Problem { return nil }
 // Upgrade brings a document of an older vocabulary to [CurrentSchema]. What it
 // does not know it keeps. Notes say, for people, what was changed.
 func Upgrade(root *Element) (upgraded *Element, notes []string, err error) { return root, nil, nil }
+
+// Errors are the problems that make a document invalid.
+func Errors(problems []Problem) []Problem {
+	var errs []Problem
+	for _, p := range problems {
+		if p.Severity == Error {
+			errs = append(errs, p)
+		}
+	}
+	return errs
+}
