@@ -15,6 +15,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -222,4 +224,15 @@ func (c *collector) finish() []byte {
 	c.done.Wait()
 	c.r.Close()
 	return c.buf.Bytes()
+}
+
+// maxText bounds Text: enough for the last messages of a script.
+const maxText = 2 << 10
+
+// Text is the end of both outputs as valid text, for the log.
+func (e Exit) Text() string {
+	out, errs := bytes.TrimSpace(e.Stdout), bytes.TrimSpace(e.Stderr)
+	text := append(slices.Clone(out[max(0, len(out)-maxText/2):]), '\n')
+	text = append(text, errs[max(0, len(errs)-maxText/2):]...)
+	return strings.ToValidUTF8(string(bytes.TrimSpace(text)), "?")
 }
