@@ -11,6 +11,7 @@ import (
 
 	"systole/crm/cib"
 	"systole/crm/model"
+	"systole/crm/score"
 )
 
 // NodeID numbers the nodes of one Status; NoNode is none.
@@ -31,15 +32,15 @@ type Status struct {
 	Config  *model.Config
 	Now     time.Time
 	Options Options
-	// Nodes are all nodes, in the order in which the configuration (then remote connections,
-	// then state entries) names them.
+	// Nodes are all nodes: configured ones in document order, then those that resources imply.
 	Nodes []Node
-	// NodesByName are the same, sorted by name as the field sorts them (digits as numbers).
+	// NodesByName are the same in the order in which the field lists nodes (digits as numbers).
 	NodesByName []NodeID
 	// Resources are all resources; parents come before their children.
 	Resources []Resource
-	// Roots are the top-level resources, configured ones in document order, then orphans as found.
-	Roots []ResID
+	// Roots are the top-level resources in scheduling order: by falling priority, then document
+	// order, then orphans as found. Listing keeps document order.
+	Roots, Listing []ResID
 	// Tickets are by ticket id, sorted.
 	Tickets []Ticket
 	// Failures are the failed operations worth showing, in the order found.
@@ -49,13 +50,24 @@ type Status struct {
 	DC     NodeID
 	// Blocked and Disabled count the primitives that may not act because of failure, or are disabled by target-role.
 	Blocked, Disabled int
+	// Instances is how many primitives there are to count those against.
+	Instances int
+	// HaveFencing is whether any fencing device (or a watchdog) exists, HaveRemotes any remote or guest node,
+	// Unfencing whether any resource asks for unfencing.
+	HaveFencing, HaveRemotes, Unfencing bool
 	// RecheckBy is the next moment at which the same CIB may read differently; zero if never.
 	RecheckBy time.Time
+	// Expired are recurring operations whose failure failure-timeout has let expire: they must be scheduled again.
+	Expired []*cib.Element
+	// DeferredChecks are comparisons of parameters that must wait for the placement of a bundle's container.
+	DeferredChecks []DeferredCheck
+	// Wants are the actions and bans the history itself calls for, in the order found.
+	Wants []Want
 	// Problems are sentences about things ignored.
 	Problems []string
 
 	nodeByName map[string]NodeID
-	resByID    map[string][]ResID
+	resByID    map[string]ResID
 }
 
 // NodeKind is what sort of node this is.
@@ -82,30 +94,33 @@ type Node struct {
 	Unseen                   bool // never seen by the cluster
 	Expected                 bool // expected to be a member
 	Unproven                 bool // lost, without proof that nothing runs there any more
-	RemoteRequiresReset      bool
+	RemoteReset              bool // a guest or remote node that must be reset before it is used again
 	RemoteWasFenced          bool
 	RemoteMaintenance        bool
-	Fencing, Unfencing       bool
 	IsDC                     bool
 	DiscoveryOff             bool // resource-discovery-enabled=false
+	Unpacked                 bool // its history has been read
 	// UncleanReason says why the node is unclean, "" if it is not or nobody said.
 	UncleanReason string
 	// Attributes are the permanent and transient node attributes together.
 	Attributes map[string]string
 	// Utilization is the node's capacity by name.
 	Utilization map[string]int
-	// Digests are the attributes' #digests-all and #digests-secure, "" if absent.
-	Connection ResID   // the connection resource of a remote or guest node
-	Active     []ResID // primitives active here, in the order found
-	// Health is the combined health score and HealthState "green", "yellow" or "red".
-	Health int
-	// Score is the node's default score for every resource.
-	Score int32
+	Connection  ResID   // the connection resource of a remote or guest node
+	Active      []ResID // primitives active here, in the order found
+	// Score is the node's default score for every resource; BundleOnly that no resource but its bundle's may use it.
+	Score      int32
+	BundleOnly bool
+	// Priority is the sum of the priorities of what runs here (priority-fencing-delay).
+	Priority int32
 	// State is the node_state entry, nil without one.
 	State *cib.Element
 	// Feature is the feature set the node last announced.
 	Feature string
 }
+
+// IsRemote tells whether the node is reached through a connection resource (remote or guest).
+func (n *Node) IsRemote() bool { return n.Kind == Remote || n.Kind == Guest }
 
 // Role is the role of a resource instance.
 type Role uint8
@@ -128,24 +143,24 @@ func (r Role) String() string { return roleNames[r] }
 // instance, a bundle or one of the resources a bundle implies.
 type Resource struct {
 	Index ResID
-	// ID is the instance's name ("web:0"); BaseID what the CIB calls it ("web");
-	// HistoryID the name operations are recorded under.
+	// ID is the instance's name ("web:0"); BaseID what the CIB calls it ("web"); HistoryID the name
+	// operations are recorded under where that differs from ID, else "".
 	ID, BaseID, HistoryID string
 	Kind                  model.Kind
 	Parent                ResID
 	Children              []ResID
 	Config                *model.Resource
-
-	Class, Provider, Type string
+	// Instance is the instance number as text ("0"), "" for what is no clone instance.
+	Instance string
 
 	// What the effective meta attributes say.
 	Meta               map[string]string
 	Priority           int32
 	Stickiness         int32
-	MigrationThreshold int32 // 0: failures never move it
+	MigrationThreshold int32 // Infinity: failures never move it
 	FailureTimeout     time.Duration
+	ReconnectInterval  time.Duration
 	MultipleActive     MultipleActive
-	TargetRole         Role // RoleUnknown if none is set
 	Managed            bool
 	Maintenance        bool
 	Critical           bool
@@ -156,36 +171,78 @@ type Resource struct {
 	NeedsQuorum        bool
 	NeedsFencing       bool
 	NeedsUnfencing     bool
-	IsFenceDevice      bool
-	Internal           bool // made by a bundle, not configured
-	RestartOnDependent bool // restart-type=restart
-	// Clone is set for clones (and groups never); Bundle for bundles.
+	FenceDevice        bool
+	RemoteConnection   bool
+	NestedRemotes      bool // a bundle's connection, which may run on a remote node
+	ReplicaContainer   bool
+	ExclusiveDiscovery bool // a bundle's member: only on its own node
+	Internal           bool // made by a bundle or a guest, not configured
+	Utilization        map[string]int
+	ExternalIP         string // of a bundle's member
+	NodesThen          int    // how many nodes existed when the resource was made: those it may use by default
+	// Clone is set for clones, Bundle for bundles.
 	Clone  *CloneOptions
 	Bundle *BundleState
 
 	// What the history says.
-	Role            Role
-	Active          []NodeID // where it is active, in the order found
-	Known           []KnownAt
-	Orphan          bool // in the history, not in the configuration
-	OrphanContainer ResID
-	Failed          bool
-	FailureIgnored  bool
-	Blocked         bool // must be left alone because of a failure
-	StopUnexpected  bool
-	StartPending    bool
-	Locked          NodeID // the node a shutdown lock holds it for, NoNode without one
-	LockSince       time.Time
-	// Pending is the operation in progress as crm_mon names it ("Starting"), PendingNode where; "" if none.
+	Role           Role
+	NextRole       Role // as far as target-role and failures decide it; RoleUnknown: open
+	NextRoleReason string
+	Active         []NodeID // where it is active, in the order found
+	Known          NodeSet  // where its state is known
+	Orphan         bool     // in the history, not in the configuration
+	OrphanFiller   bool     // an orphan that lived in a container
+	Failed         bool
+	StopIfFailed   bool // recovery of the failure needs a stop
+	FailureIgnored bool
+	Blocked        bool // must be left alone because of a failure
+	StartPending   bool
+	Locked         NodeID // the node a shutdown lock holds it for, NoNode without one
+	LockSince      time.Time
+	// PendingTask is the operation in progress ("start"), PendingNode where; "" if none.
 	PendingTask string
 	PendingNode NodeID
 	// PartialSource and PartialTarget are the ends of a live migration that did not finish.
 	PartialSource, PartialTarget NodeID
-	// RemoteNode is the node this resource is the connection of; Container the resource its node lives in.
-	RemoteNode NodeID
-	Container  ResID
-	Fillers    []ResID // guests living in this container
-	// LastPromotionScore etc. are in the node attributes.
+	// Dangling are the sources of migrations whose stop is still missing, latest first.
+	Dangling []NodeID
+	// Container is the resource this one lives in, Fillers those living in this one.
+	Container ResID
+	Fillers   []ResID
+}
+
+// HistoryName is the name operations are recorded under.
+func (r *Resource) HistoryName() string {
+	if r.HistoryID != "" {
+		return r.HistoryID
+	}
+	return r.ID
+}
+
+// IsActive tells whether the resource is active anywhere.
+func (r *Resource) IsActive() bool { return len(r.Active) > 0 }
+
+// ActiveOn tells whether the resource is active on the node.
+func (r *Resource) ActiveOn(n NodeID) bool {
+	for _, a := range r.Active {
+		if a == n {
+			return true
+		}
+	}
+	return false
+}
+
+// NodeSet is a set of nodes.
+type NodeSet []uint64
+
+// Has tells whether the node is in the set.
+func (s NodeSet) Has(n NodeID) bool { return int(n>>6) < len(s) && s[n>>6]&(1<<(n&63)) != 0 }
+
+func (s *NodeSet) add(n NodeID) {
+	for int(n>>6) >= len(*s) {
+		*s = append(*s, 0)
+	}
+	(*s)[n>>6] |= 1 << (n & 63)
 }
 
 // MultipleActive is what to do with a resource found active on several nodes.
@@ -199,24 +256,22 @@ const (
 	StopUnexpected
 )
 
-// KnownAt says that the state of a resource on a node has been probed.
-type KnownAt struct {
-	Node NodeID
-}
-
 // CloneOptions are a clone's numbers.
 type CloneOptions struct {
-	Max, NodeMax, Min            int
+	Max, NodeMax                 int
 	PromotedMax, PromotedNodeMax int
 	Ordered, Interleave          bool
+	// Member is the configured resource that is cloned.
+	Member *model.Resource
 }
 
 // BundleState says what a bundle expands to.
 type BundleState struct {
-	Replicas, PerHost, PromotedMax int
-	// Image is the container image.
-	Image   string
-	Replica []Replica
+	PerHost, PromotedMax int
+	Image                string
+	// Member is the implied clone of the bundled primitive, NoRes without one.
+	Member   ResID
+	Replicas []Replica
 }
 
 // Replica is one replica of a bundle: the resources that make it; NoRes for an absent one.
@@ -232,7 +287,7 @@ type Replica struct {
 type Ticket struct {
 	ID               string
 	Granted, Standby bool
-	LastGranted      time.Time
+	LastGranted      string
 	Attributes       map[string]string
 }
 
@@ -241,6 +296,45 @@ type Failure struct {
 	Op   *cib.Element
 	Node NodeID
 	Res  ResID
+}
+
+// DeferredCheck is a comparison of parameters to be made after placement.
+type DeferredCheck struct {
+	Res  ResID
+	Node NodeID
+	Op   *cib.Element
+	// LastFailure: only whether a failure's parameters have changed.
+	LastFailure bool
+}
+
+// WantKind is what a piece of history calls for.
+type WantKind uint8
+
+// The kinds of want, in no order.
+const (
+	WantStop         WantKind = iota // stop the resource on the node
+	WantDemote                       // demote it there
+	WantRecurring                    // a recurring operation is active there
+	WantClear                        // clear its fail count there
+	WantClearAfter                   // the same, after fencing the remote node it connects
+	WantForget                       // delete its history there
+	WantFence                        // fence the node, if something else needs it
+	WantOptionalStop                 // any stop wanted there so far is unnecessary
+	WantScore                        // add Score to the resource on the node, or everywhere without one
+	WantBanAll                       // forget all scores and ban it everywhere
+)
+
+// Want is one thing the history calls for. The scheduler turns it into actions and scores.
+type Want struct {
+	Kind           WantKind
+	Res            ResID
+	Node           NodeID
+	Task           string
+	IntervalMillis uint32
+	Score          int32
+	Reason         string
+	PriorityDelay  bool // WantFence: consider priority-fencing-delay
+	NodeScore      int32
 }
 
 // Node finds a node by name.
@@ -252,11 +346,95 @@ func (s *Status) Node(name string) (*Node, bool) {
 	return &s.Nodes[id], true
 }
 
-// Resource finds a resource by instance id or, for anonymous clones, by base id (the first instance then).
+// Resource finds a resource by its exact id.
 func (s *Status) Resource(id string) (*Resource, bool) {
-	ids := s.resByID[id]
-	if len(ids) == 0 {
+	r, ok := s.resByID[id]
+	if !ok {
 		return nil, false
 	}
-	return &s.Resources[ids[0]], true
+	return &s.Resources[r], true
 }
+
+// Top is the topmost ancestor of a resource, not counting bundles: the clone or group it is in, or itself.
+func (s *Status) Top(r ResID) ResID {
+	for {
+		p := s.Resources[r].Parent
+		if p == NoRes || s.Resources[p].Kind == model.Bundle {
+			return r
+		}
+		r = p
+	}
+}
+
+// Bundled tells whether the resource lives inside a bundle.
+func (s *Status) Bundled(r ResID) bool {
+	top := s.Top(r)
+	return s.Resources[top].Parent != NoRes
+}
+
+// CurrentNode is where the resource is active: the best of several such nodes (see [Status.ActiveNode]).
+func (s *Status) CurrentNode(r ResID) NodeID {
+	n, _, _ := s.ActiveNode(r)
+	return n
+}
+
+// ActiveNode is the node on which a resource should be taken to be active, with the numbers of all such nodes and of
+// those that are online and clean. Of several nodes the source of a partial migration comes first; then, for what
+// does not require fencing, a clean one.
+func (s *Status) ActiveNode(r ResID) (node NodeID, all, clean int) {
+	rsc := &s.Resources[r]
+	node = NoNode
+	switch rsc.Kind {
+	case model.Primitive:
+		for _, n := range rsc.Active {
+			node = s.countActive(rsc, n, node, &all, &clean)
+		}
+	case model.Bundle:
+		var seen NodeSet
+		for _, rep := range rsc.Bundle.Replicas {
+			for _, n := range s.Resources[rep.Container].Active {
+				if !seen.Has(n) {
+					seen.add(n)
+					node = s.countActive(rsc, n, node, &all, &clean)
+				}
+			}
+		}
+	default:
+		var seen NodeSet
+		for _, c := range rsc.Children {
+			for _, n := range s.activeNodes(c) {
+				if !seen.Has(n) {
+					seen.add(n)
+					node = s.countActive(rsc, n, node, &all, &clean)
+				}
+			}
+		}
+	}
+	return node, all, clean
+}
+
+func (s *Status) activeNodes(r ResID) []NodeID { return s.Resources[r].Active }
+
+func (s *Status) countActive(rsc *Resource, n, best NodeID, all, clean *int) NodeID {
+	*all++
+	happy := s.Nodes[n].Online && !s.Nodes[n].Unclean
+	if happy {
+		*clean++
+	}
+	switch {
+	case rsc.PartialSource != NoNode && n == rsc.PartialSource:
+		return n
+	case best == NoNode:
+		return n
+	case rsc.PartialSource != NoNode && best == rsc.PartialSource:
+		return best
+	case !rsc.NeedsFencing && happy && !(s.Nodes[best].Online && !s.Nodes[best].Unclean):
+		return n
+	}
+	return best
+}
+
+const (
+	infinity      = int32(score.Infinity)
+	minusInfinity = int32(score.MinusInfinity)
+)
