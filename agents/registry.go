@@ -1,19 +1,155 @@
 // Package agents is the registry of resource agents: it finds the one that
-// belongs to an id, lists what is installed, and knows which native agent
-// stands in for a foreign one.
+// belongs to an id, lists what is installed, knows which native agent stands in
+// for a foreign one, and runs native agents as stand-alone OCF scripts.
 package agents
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
+	"slices"
 
+	"systole/agents/ocf"
 	"systole/resources"
 )
 
-// Registry finds agents. It is immutable and safe for concurrent use.
-type Registry struct{}
+// NativeProvider is the provider of the agents built into this program.
+const NativeProvider = "systole"
 
-// Lookup returns the agent for an id. An id whose script is not installed but
-// which has a native twin gets the twin; its metadata and results say so.
+// Config is what agents need of the node.
+type Config struct {
+	// OCF says where scripts are and what they may call.
+	OCF ocf.Config
+	// Lease is asked before every announcement of an address; nil means always.
+	Lease resources.Lease
+	// Guard silences addresses when the lease ends; nil means there is none.
+	Guard resources.AddressGuard
+	// Log; nil discards.
+	Log *slog.Logger
+}
+
+// Registry finds agents. It is immutable and safe for concurrent use.
+type Registry struct {
+	cfg     Config
+	natives map[string]resources.Agent // by type
+}
+
+// New makes the registry; it opens nothing.
+func New(cfg Config) *Registry {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Registry{cfg: cfg, natives: natives(cfg)}
+}
+
+// Lookup returns the agent for an id. An ocf:heartbeat or ocf:pacemaker id
+// whose script is not installed but which has a native twin gets the twin; its
+// metadata and results say so.
 func (r *Registry) Lookup(id resources.AgentID) (resources.Agent, error) {
-	return nil, fmt.Errorf("agent %s is not installed on this node", id)
+	switch id.Class {
+	case resources.ClassOCF:
+		return r.lookupOCF(id)
+	default:
+		return nil, fmt.Errorf("agent %s: class %q is not known: use ocf, systemd, lsb, service or stonith", id, id.Class)
+	}
+}
+
+func (r *Registry) lookupOCF(id resources.AgentID) (resources.Agent, error) {
+	if id.Provider == NativeProvider {
+		if a, ok := r.natives[id.Type]; ok {
+			return a, nil
+		}
+		return nil, fmt.Errorf("agent %s is not one of the native agents", id)
+	}
+	script, err := r.cfg.OCF.Find(id)
+	if err == nil {
+		return script, nil
+	}
+	if twin, ok := r.Twin(id); ok {
+		return &standIn{Agent: r.natives[twin.Type], id: twin, asked: id}, nil
+	}
+	return nil, err
+}
+
+// Twin is the native agent that takes the same parameters as a foreign one.
+func (r *Registry) Twin(id resources.AgentID) (resources.AgentID, bool) {
+	twin := resources.AgentID{Class: resources.ClassOCF, Provider: NativeProvider, Type: id.Type}
+	_, ok := r.natives[id.Type]
+	return twin, ok && id.Class == resources.ClassOCF && (id.Provider == "heartbeat" || id.Provider == "pacemaker")
+}
+
+// Classes are the classes agents can be of, sorted.
+func (r *Registry) Classes() []string {
+	return []string{string(resources.ClassLSB), string(resources.ClassOCF), string(resources.ClassService), string(resources.ClassStonith), string(resources.ClassSystemd)}
+}
+
+// Providers are the providers that have the type, or all when typ is "", sorted.
+func (r *Registry) Providers(typ string) []string {
+	var ps []string
+	for _, p := range append(r.cfg.OCF.Providers(), NativeProvider) {
+		if !slices.Contains(ps, p) && (typ == "" || slices.Contains(r.types(p), typ)) {
+			ps = append(ps, p)
+		}
+	}
+	slices.Sort(ps)
+	return ps
+}
+
+// types are a provider's types.
+func (r *Registry) types(provider string) []string {
+	if provider == NativeProvider {
+		return Native()
+	}
+	return r.cfg.OCF.Types(provider)
+}
+
+// List is the agents of a class, sorted; of one provider if that is not "".
+func (r *Registry) List(class, provider string) ([]string, error) {
+	var names []string
+	switch resources.Class(class) {
+	case resources.ClassOCF:
+		ps := []string{provider}
+		if provider == "" {
+			ps = r.Providers("")
+		}
+		for _, p := range ps {
+			names = append(names, r.types(p)...)
+		}
+	default:
+		return nil, fmt.Errorf("class %q is not known: use one of %v", class, r.Classes())
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
+}
+
+// MetaData is an agent's metadata document.
+func (r *Registry) MetaData(ctx context.Context, id resources.AgentID) ([]byte, error) {
+	a, err := r.Lookup(id)
+	if err != nil {
+		return nil, err
+	}
+	return a.MetaData(ctx)
+}
+
+// standIn is a native agent running in the place of a script.
+type standIn struct {
+	resources.Agent
+	id, asked resources.AgentID
+}
+
+// Execute runs the native agent and says so.
+func (s *standIn) Execute(ctx context.Context, op resources.Op) resources.Result {
+	op.Agent = s.id
+	res := s.Agent.Execute(ctx, op)
+	res.Output = fmt.Sprintf("%s is not installed, %s ran in its place\n%s", s.asked, s.id, res.Output)
+	return res
+}
+
+// Watch watches as the native agent does, if it does.
+func (s *standIn) Watch(ctx context.Context, op resources.Op) bool {
+	if w, ok := s.Agent.(resources.Watcher); ok {
+		return w.Watch(ctx, op)
+	}
+	<-ctx.Done()
+	return false
 }
