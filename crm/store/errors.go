@@ -29,7 +29,7 @@ var (
 )
 
 // MaxEntry bounds one encoded log entry (design: entries ≤ 1 MiB; larger replaces are
-// proposed as patches, and a first load of a large CIB may take all of it).
+// proposed as patches, and the first load of a large CIB may take all of it).
 const MaxEntry = 16 << 20
 
 // NotLeaderError says that this node does not lead, and who does as far as it knows.
@@ -41,3 +41,16 @@ func (e *NotLeaderError) Error() string {
 	}
 	return fmt.Sprintf("this node is not the DC; %s at %s is", e.Leader, e.Addr)
 }
+
+// EntryError takes a node out of service: it cannot apply a committed entry, so its
+// CIB would differ from the others'.
+type EntryError struct {
+	Index uint64
+	Err   error
+}
+
+func (e *EntryError) Error() string {
+	return fmt.Sprintf("log entry %d cannot be applied by this version: %v; upgrade this node", e.Index, e.Err)
+}
+
+func (e *EntryError) Unwrap() error { return e.Err }

@@ -2,11 +2,17 @@ package store
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync"
 	"time"
 
+	"github.com/hashicorp/raft"
+
 	"systole/crm/cib"
-	"systole/crm/command"
 	"systole/crm/lease"
 	"systole/crm/transport"
 )
@@ -22,7 +28,7 @@ type Config struct {
 	// Node is this node's name.
 	Node string
 	// Incarnation makes the raft id "node/incarnation" of a store that is new. It must
-	// never be used twice for one node; "" draws 64 random bits. An existing store
+	// never be used twice for one node; "" draws 65 random bits. An existing store
 	// keeps the id it has.
 	Incarnation string
 	// Bootstrap begins a cluster of this node alone, with this CIB, if the store is
@@ -31,121 +37,164 @@ type Config struct {
 	Fabric    transport.Fabric
 	Timing    lease.Timing
 	Clock     lease.Clock
-	Log       *slog.Logger
+	Log       *slog.Logger // nil discards
 
 	rules rules // tests switch single rules of the gate off
 }
 
 // Store is one node's replica. Make one with [Open], give it life with [Store.Run].
-type Store struct{}
+type Store struct {
+	cfg     Config
+	id      raft.ServerID
+	log     *slog.Logger
+	files   files
+	disk    *disk
+	machine *machine
+	streams *streams
+	gate    *gate
+	raft    *raft.Raft
 
-// Open reads the store and starts raft. It answers nobody before [Store.Run]. Errors
-// name the file and the remedy: see [ErrCorrupt], [ErrFull], [ErrLocked].
-func Open(cfg Config) (*Store, error) { return &Store{}, nil }
+	notify  chan bool // raft's leadership changes; always read
+	passed  chan uint64
+	leader  level[DC]
+	reign   reign
+	reignMu sync.Mutex
+
+	proposals chan struct{} // as many as may be under way
+	changes   chan struct{} // cap 1: membership changes go one by one
+	failed    chan error    // cap 1: why the store stops by itself
+	done      chan struct{}
+}
+
+const (
+	// maxProposals under way at once; more wait. Far above any useful batch.
+	maxProposals = 512
+	// stopWait bounds how long stopping waits for a write that hangs.
+	stopWait = 2 * time.Second
+)
+
+// Open reads the store and starts raft. It answers nobody before [Store.Run], which
+// must be called. Errors name the file and the remedy: see [ErrCorrupt], [ErrFull],
+// [ErrLocked], [ErrMissing].
+func Open(cfg Config) (s *Store, err error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	f, err := openFiles(&cfg)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if p := recover(); p != nil { // raft panics when its term cannot be written, or a log entry is gone
+			s, err = nil, corrupt(filepath.Join(cfg.Dir, logFile), fmt.Errorf("%v", p))
+		}
+		if err != nil {
+			f.close()
+		}
+	}()
+	s = &Store{
+		cfg: cfg, files: f, log: cfg.Log,
+		notify: make(chan bool, 64), passed: make(chan uint64, 1),
+		proposals: make(chan struct{}, maxProposals), changes: make(chan struct{}, 1),
+		failed: make(chan error, 1), done: make(chan struct{}),
+	}
+	if s.id, err = raftID(&cfg, f); err != nil {
+		return nil, err
+	}
+	term, err := readUint64(f.stable, keyTerm)
+	if err != nil {
+		return nil, explain(filepath.Join(cfg.Dir, logFile), err)
+	}
+	s.disk = newDisk(f.log, f.stable, cfg.Clock, s.fail)
+	s.machine = newMachine(s.fail)
+	s.streams = newStreams(cfg.Fabric, cfg.Timing, cfg.Log)
+	s.streams.release = s.serveRelease
+	rc := raftConfig(&cfg, s.id, s.notify)
+	trans := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+		Stream: s.streams, MaxPool: 3, MaxRPCsInFlight: 1, Timeout: 2 * cfg.Timing.Heartbeat, Logger: rc.Logger,
+	})
+	s.gate = newGate(trans, s.id, term, &cfg)
+	s.gate.stalled = s.stalled
+	s.gate.slot = s.slot
+	if cfg.Bootstrap != nil {
+		if err := begin(&cfg, rc, f, trans); err != nil {
+			trans.Close()
+			return nil, err
+		}
+	}
+	if s.raft, err = raft.NewRaft(rc, s.machine, s.disk, s.disk, f.snaps, s.gate); err != nil {
+		trans.Close()
+		return nil, corrupt(filepath.Join(cfg.Dir, logFile), err)
+	}
+	s.disk.live.Store(true)
+	s.publish(DC{})
+	return s, nil
+}
 
 // Run serves until ctx is done, then stops raft and closes the files. The error is
 // nil unless the store had to stop by itself. Call it once.
-func (s *Store) Run(ctx context.Context) error { return nil }
-
-// Snapshot is the CIB at one point of the log.
-type Snapshot struct {
-	CIB   *cib.CIB
-	Index uint64 // of the last entry applied
-	Term  uint64 // of that entry
-	// Next is closed when a newer snapshot exists. Any number may wait; several
-	// changes may be seen as one.
-	Next <-chan struct{}
+func (s *Store) Run(ctx context.Context) error {
+	inner, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(s.gate.pump)
+	wg.Go(s.streams.serve)
+	wg.Go(func() { s.lead(inner) })
+	wg.Go(func() { s.kick(inner) })
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-s.failed:
+		s.log.Error("the store stops", "err", err)
+		s.gate.breakDown()
+	}
+	close(s.done)
+	cancel()
+	stopped := make(chan struct{})
+	go func() {
+		s.raft.Shutdown().Error() // closes the gate too
+		s.gate.Close()
+		wg.Wait()
+		s.files.close()
+		close(stopped)
+	}()
+	select {
+	case <-stopped:
+	case <-time.After(stopWait):
+		s.log.Warn("a write still hangs; the store is left as it is")
+	}
+	s.publish(DC{})
+	return err
 }
 
-// Snapshot is what this node has applied; it may lag behind the DC.
-func (s *Store) Snapshot() Snapshot { return Snapshot{} }
-
-// Read is a linearizable read: on the DC under its lease, at once; elsewhere a
-// [NotLeaderError]. Every entry acknowledged before the call is in it.
-func (s *Store) Read(ctx context.Context) (Snapshot, error) { return Snapshot{}, nil }
-
-// ReadIndex is the log index a linearizable read must have applied, for a follower
-// that asks the DC and then waits with [Store.WaitIndex].
-func (s *Store) ReadIndex(ctx context.Context) (uint64, error) { return 0, nil }
-
-// WaitIndex waits until this node has applied the index.
-func (s *Store) WaitIndex(ctx context.Context, index uint64) (Snapshot, error) {
-	return Snapshot{}, nil
+// fail takes the node out of service; the first reason counts.
+func (s *Store) fail(err error) {
+	if !isStoreError(err) {
+		err = explain(filepath.Join(s.cfg.Dir, logFile), err)
+	}
+	select {
+	case s.failed <- err:
+	default:
+	}
 }
 
-// Propose commits one entry and returns what it did, once it is applied here. Only
-// the leader takes entries: elsewhere nothing happens and the error is a
-// [NotLeaderError]. [ErrMaybe] means that the entry may or may not be committed,
-// now or later; every other error means that it is not.
-func (s *Store) Propose(ctx context.Context, e command.Entry) (command.Reply, error) {
-	return command.Reply{}, nil
+func isStoreError(err error) bool {
+	_, entry := errors.AsType[*EntryError](err)
+	return entry || errors.Is(err, ErrFull) || errors.Is(err, ErrCorrupt)
 }
 
-// DC is this node's part in the cluster's leadership.
-type DC struct {
-	// Leader is who leads as far as this node knows, "" for nobody; Addr its fabric.
-	Leader, Addr string
-	// Term is raft's present term.
-	Term uint64
-	// Elected is when this node was elected in Term (never later than that on
-	// Config.Clock would be unsafe, so it is taken after); 0 when it is not the leader.
-	Elected time.Duration
-	// Active says that this node is the DC: elected, Barrier passed, and its lease
-	// was valid when this was written. Ask [Store.LeaseEnd] before each act.
-	Active bool
-	// Former is the node whose own services ended with its DC lease when Term began,
-	// "" when the log does not say (see [Store.MarkDC]). Only when Active.
-	Former string
-	// Next is closed when any of this has changed.
-	Next <-chan struct{}
+// stalled says whether a write has been in flight for longer than the bound (D2).
+func (s *Store) stalled() bool {
+	return !s.cfg.rules.noStall && s.disk.stalled() > s.cfg.Timing.Stall
 }
-
-// DC tells the present state; wait for changes on Next.
-func (s *Store) DC() DC { return DC{} }
-
-// LeaseEnd is when the DC lease of the term ends on Config.Clock, now or earlier when
-// it is not valid. This, not Active, is the right to order: nothing may be sent after it.
-func (s *Store) LeaseEnd(term uint64) time.Duration { return 0 }
-
-// MarkDC commits that this node's own services live on its DC lease of this term, so
-// that the next DC knows they ended with it. Call it after the switch
-// ([lease.NodeLease.Lead]), once per term, when Active.
-func (s *Store) MarkDC(ctx context.Context) error { return nil }
-
-// HandOver gives leadership away (D3): it commits that this node's services go on
-// with the rest of the lease, ends the right to order, releases the voters from their
-// promises and asks the most advanced one to be elected. Stop ordering before. An
-// error means that leadership will be lost without a successor at hand.
-func (s *Store) HandOver(ctx context.Context) error { return nil }
-
-// Server is one raft server of the configuration.
-type Server struct {
-	ID    string // raft id: node name, slash, incarnation
-	Node  string
-	Addr  string
-	Voter bool
-}
-
-// Servers is the latest configuration, committed or not, in its order.
-func (s *Store) Servers() []Server { return nil }
 
 // ID is this node's raft id.
-func (s *Store) ID() string { return "" }
+func (s *Store) ID() string { return string(s.id) }
 
-// Membership changes; only on the leader, one at a time. Each waits until it is
-// committed. They fail with [NotLeaderError], [ErrMaybe] or what raft objects to.
-
-// AddNonvoter adds a server that replicates without a vote, or updates its address.
-func (s *Store) AddNonvoter(ctx context.Context, id, addr string) error { return nil }
-
-// Promote gives a non-voter its vote. Its log must have caught up; see [Store.CaughtUp].
-func (s *Store) Promote(ctx context.Context, id string) error { return nil }
-
-// Demote takes the vote away.
-func (s *Store) Demote(ctx context.Context, id string) error { return nil }
-
-// Remove takes a server out.
-func (s *Store) Remove(ctx context.Context, id string) error { return nil }
+// nodeOf is the node's name in a raft id.
+func nodeOf(id raft.ServerID) string {
+	node, _, _ := strings.Cut(string(id), "/")
+	return node
+}
 
 // Stats is for display and metrics.
 type Stats struct {
@@ -153,8 +202,8 @@ type Stats struct {
 	Term            uint64
 	Commit, Applied uint64
 	LastIndex       uint64
-	LastContact     time.Duration // since the leader was heard; negative for never
-	FsyncP99        time.Duration // of the last writes of the log
+	LastContact     time.Duration // since the leader was heard; negative for never, 0 on the leader
+	FsyncP99        time.Duration // of the last 256 writes
 	ApplyMax        time.Duration // longest apply or restore since the start
 	Stalled         time.Duration // age of the write in flight
 	Promise         time.Duration // how long this voter is still bound
@@ -162,9 +211,20 @@ type Stats struct {
 }
 
 // Stats tells them.
-func (s *Store) Stats() Stats { return Stats{} }
-
-// SetTiming changes the spans; safe at any time because a promise and a lease keep
-// the length they were made with, but every node must be told within one promise of
-// each other or leadership is lost for a moment.
-func (s *Store) SetTiming(t lease.Timing) {}
+func (s *Store) Stats() Stats {
+	leader, left := s.gate.bound()
+	state := s.raft.State()
+	st := Stats{
+		State: state.String(), Term: s.raft.CurrentTerm(),
+		Commit: s.raft.CommitIndex(), Applied: s.machine.state().index, LastIndex: s.raft.LastIndex(),
+		FsyncP99: s.disk.p99(), ApplyMax: s.machine.slowest(), Stalled: s.disk.stalled(),
+		Promise: left, PromisedTo: nodeOf(raft.ServerID(leader)), LastContact: -1,
+	}
+	switch last := s.raft.LastContact(); {
+	case state == raft.Leader:
+		st.LastContact = 0
+	case !last.IsZero():
+		st.LastContact = time.Since(last)
+	}
+	return st
+}

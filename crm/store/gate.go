@@ -1,0 +1,340 @@
+package store
+
+import (
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"systole/crm/lease"
+)
+
+var (
+	errBound   = errors.New("bound by a promise to another leader")
+	errNewer   = errors.New("bound to a newer term")
+	errStalled = errors.New("the own disk is stalled")
+	errNoHurry = errors.New("leadership is handed over by release only")
+)
+
+// askAgain is how often a voter that has not forgotten its leader is asked again for
+// a pre-vote.
+const askAgain = 5 * time.Millisecond
+
+// gate stands between raft and the network. Every message in or out passes it, in
+// order and under one lock, and is judged by the promises of crm/lease before raft,
+// or a peer, sees it.
+type gate struct {
+	*raft.NetworkTransport
+	self    raft.ServerID
+	clock   lease.Clock
+	rules   rules
+	stalled func() bool // a write is in flight for too long
+	slot    func() time.Duration
+	ch      chan raft.RPC
+	granted chan struct{} // cap 1: an answer came while wake is set
+	wake    atomic.Bool
+	done    chan struct{}
+	once    sync.Once
+	wg      sync.WaitGroup
+
+	timing lease.Timing
+
+	mu     sync.Mutex
+	voter  *lease.Voter
+	leader *lease.Leader
+	broken bool // the store has failed: nothing leaves any more
+}
+
+func newGate(t *raft.NetworkTransport, self raft.ServerID, stored uint64, cfg *Config) *gate {
+	now := cfg.Clock()
+	g := &gate{
+		NetworkTransport: t,
+		self:             self,
+		clock:            cfg.Clock,
+		rules:            cfg.rules,
+		ch:               make(chan raft.RPC),
+		granted:          make(chan struct{}, 1),
+		done:             make(chan struct{}),
+		timing:           cfg.Timing,
+		leader:           lease.NewLeader(cfg.Timing, string(self)),
+	}
+	if cfg.rules.noStartWait {
+		now -= cfg.Timing.Promise
+	}
+	g.voter = lease.NewVoter(cfg.Timing, stored, now)
+	return g
+}
+
+// Consumer is where raft takes the messages that were let through.
+func (g *gate) Consumer() <-chan raft.RPC { return g.ch }
+
+// SetHeartbeatHandler takes no handler: a heartbeat that passed beside raft's main
+// loop could be answered while a vote is being written (upstream issue 695).
+func (g *gate) SetHeartbeatHandler(cb func(raft.RPC)) {
+	if g.rules.fastPath {
+		g.NetworkTransport.SetHeartbeatHandler(func(rpc raft.RPC) {
+			g.hear(&rpc, rpc.Command.(*raft.AppendEntriesRequest))
+			cb(rpc)
+		})
+	}
+}
+
+// AppendEntriesPipeline refuses: a pipeline's empty appends keep followers content
+// although heartbeats have stopped, and it wedges after stalls (upstream issue 612).
+func (g *gate) AppendEntriesPipeline(id raft.ServerID, a raft.ServerAddress) (raft.AppendPipeline, error) {
+	if g.rules.pipeline {
+		return g.NetworkTransport.AppendEntriesPipeline(id, a)
+	}
+	return nil, raft.ErrPipelineReplicationNotSupported
+}
+
+// pump hands incoming messages to raft, one after the other, until close.
+func (g *gate) pump() {
+	for {
+		var rpc raft.RPC
+		select {
+		case rpc = <-g.NetworkTransport.Consumer():
+		case <-g.done:
+			return
+		}
+		if !g.admit(&rpc) {
+			continue
+		}
+		select {
+		case g.ch <- rpc:
+		case <-g.done:
+			rpc.Respond(nil, raft.ErrTransportShutdown)
+			return
+		}
+	}
+}
+
+// admit judges an incoming message; false means that it was answered here.
+func (g *gate) admit(rpc *raft.RPC) bool {
+	switch c := rpc.Command.(type) {
+	case *raft.AppendEntriesRequest:
+		g.hear(rpc, c)
+	case *raft.RequestPreVoteRequest:
+		g.mu.Lock()
+		ok := g.voter.MayCampaign(g.clock(), string(c.ID))
+		g.mu.Unlock()
+		if !ok {
+			rpc.Respond(&raft.RequestPreVoteResponse{}, nil)
+			return false
+		}
+	case *raft.RequestVoteRequest:
+		return g.vote(rpc, c)
+	case *raft.TimeoutNowRequest:
+		g.mu.Lock()
+		ok := g.voter.MayTimeoutNow(string(c.ID))
+		g.mu.Unlock()
+		if !ok && !g.rules.obeyTimeoutNow {
+			rpc.Respond(nil, errNoHurry)
+			return false
+		}
+	}
+	return true
+}
+
+// hear records the promise that an answered append is (V1). Where none may be made,
+// no success leaves.
+func (g *gate) hear(rpc *raft.RPC, c *raft.AppendEntriesRequest) {
+	g.mu.Lock()
+	promised := g.voter.Heard(g.clock(), string(c.ID), c.Term)
+	g.leader.Seen(c.Term)
+	g.mu.Unlock()
+	if promised {
+		return
+	}
+	g.intercept(rpc, func(r raft.RPCResponse) raft.RPCResponse {
+		if v, ok := r.Response.(*raft.AppendEntriesResponse); ok && v.Success {
+			return raft.RPCResponse{Error: errNewer}
+		}
+		return r
+	})
+}
+
+// vote lets a request for a vote through unless a promise binds (V2), whatever its
+// flags, and settles the floor once raft has answered.
+func (g *gate) vote(rpc *raft.RPC, c *raft.RequestVoteRequest) bool {
+	g.mu.Lock()
+	now := g.clock()
+	ok := g.voter.Vote(now, string(c.ID), c.Term)
+	if !ok && g.rules.transferFlag && c.LeadershipTransfer {
+		leader, term, _ := g.voter.Bound()
+		g.voter.Release(leader, term)
+		ok = g.voter.Vote(now, string(c.ID), c.Term)
+	}
+	if ok {
+		g.leader.Seen(c.Term)
+	}
+	g.mu.Unlock()
+	if !ok {
+		rpc.Respond(&raft.RequestVoteResponse{}, nil)
+		return false
+	}
+	g.intercept(rpc, func(r raft.RPCResponse) raft.RPCResponse {
+		v, ok := r.Response.(*raft.RequestVoteResponse)
+		g.mu.Lock()
+		g.voter.Settle(c.Term, !ok || v.Granted || v.Term >= c.Term)
+		g.mu.Unlock()
+		return r
+	})
+	return true
+}
+
+// intercept looks at raft's answer before the peer gets it.
+func (g *gate) intercept(rpc *raft.RPC, look func(raft.RPCResponse) raft.RPCResponse) {
+	in, out := make(chan raft.RPCResponse, 1), rpc.RespChan
+	rpc.RespChan = in
+	g.wg.Go(func() {
+		select {
+		case r := <-in:
+			out <- look(r)
+		case <-g.done:
+		}
+	})
+}
+
+// AppendEntries sends, and counts a success as a grant from before the sending (D1).
+func (g *gate) AppendEntries(id raft.ServerID, a raft.ServerAddress, q *raft.AppendEntriesRequest, r *raft.AppendEntriesResponse) error {
+	if g.stalled() {
+		return errStalled
+	}
+	g.mu.Lock()
+	broken := g.broken
+	g.mu.Unlock()
+	if broken {
+		return ErrClosed
+	}
+	sent := g.clock()
+	err := g.NetworkTransport.AppendEntries(id, a, q, r)
+	if err != nil {
+		return err
+	}
+	if g.rules.countArrival {
+		sent = g.clock()
+	}
+	g.mu.Lock()
+	if r.Success && r.Term == q.Term {
+		g.leader.Granted(string(id), q.Term, sent)
+	}
+	g.leader.Seen(r.Term)
+	g.mu.Unlock()
+	if g.wake.Load() {
+		select {
+		case g.granted <- struct{}{}:
+		default:
+		}
+	}
+	return nil
+}
+
+// RequestVote asks for a vote, if this node may be a candidate at all (V2).
+func (g *gate) RequestVote(id raft.ServerID, a raft.ServerAddress, q *raft.RequestVoteRequest, r *raft.RequestVoteResponse) error {
+	g.mu.Lock()
+	ok := !g.broken && g.voter.Vote(g.clock(), string(g.self), q.Term)
+	if ok {
+		g.voter.Settle(q.Term, true) // raft took the term before it asked
+		g.leader.Seen(q.Term)
+	}
+	g.mu.Unlock()
+	if !ok {
+		return errBound
+	}
+	return g.NetworkTransport.RequestVote(id, a, q, r)
+}
+
+// RequestPreVote waits for this node's turn among the candidates, then asks the voter
+// again until it has forgotten the old leader too: without that, the first candidate
+// is refused and a whole election time-out is lost.
+func (g *gate) RequestPreVote(id raft.ServerID, a raft.ServerAddress, q *raft.RequestPreVoteRequest, r *raft.RequestPreVoteResponse) error {
+	if !g.sleep(g.slot()) {
+		return ErrClosed
+	}
+	until := g.clock() + g.timing.Promise
+	for {
+		*r = raft.RequestPreVoteResponse{}
+		err := g.NetworkTransport.RequestPreVote(id, a, q, r)
+		if err != nil || r.Granted || r.Term > q.Term || g.clock() > until || !g.sleep(askAgain) {
+			return err
+		}
+	}
+}
+
+func (g *gate) sleep(d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-g.done:
+		return false
+	}
+}
+
+// InstallSnapshot sends one, unless nothing may leave.
+func (g *gate) InstallSnapshot(id raft.ServerID, a raft.ServerAddress, q *raft.InstallSnapshotRequest, r *raft.InstallSnapshotResponse, data io.Reader) error {
+	if g.stalled() {
+		return errStalled
+	}
+	return g.NetworkTransport.InstallSnapshot(id, a, q, r, data)
+}
+
+// leaseEnd is when the DC lease of the term ends, 0 when there is none.
+func (g *gate) leaseEnd(term uint64, voters []string) time.Duration {
+	if g.rules.noLease {
+		return g.clock() + time.Hour
+	}
+	if g.stalled() {
+		return 0
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.broken || g.voter.Floor() > term {
+		return 0
+	}
+	end, ok := g.leader.End(g.clock(), term, voters)
+	if !ok {
+		return 0
+	}
+	return end
+}
+
+// giveBack ends the right to order in this node's term, for good (D3).
+func (g *gate) giveBack() {
+	g.mu.Lock()
+	g.leader.Release()
+	g.mu.Unlock()
+}
+
+// release frees this voter from its promise to the leader of the term (V4).
+func (g *gate) release(leader string, term uint64) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.voter.Release(leader, term)
+}
+
+// bound is to whom and how long this voter is still bound.
+func (g *gate) bound() (leader string, left time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	leader, _, until := g.voter.Bound()
+	return leader, max(0, until-g.clock())
+}
+
+// breakDown lets nothing more leave.
+func (g *gate) breakDown() {
+	g.mu.Lock()
+	g.broken = true
+	g.mu.Unlock()
+}
+
+// Close ends the gate and the transport behind it.
+func (g *gate) Close() error {
+	g.once.Do(func() { close(g.done) })
+	err := g.NetworkTransport.Close()
+	g.wg.Wait()
+	return err
+}
