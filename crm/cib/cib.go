@@ -139,7 +139,7 @@ func (c *CIB) WithStatus(status *Element) *CIB {
 func (e *Element) withChild(child *Element) *Element {
 	for i, c := range e.children {
 		if c.name == child.name {
-			return e.withChildAt(i, child)
+			return e.ReplaceChild(i, child)
 		}
 	}
 	return e.Append(child)

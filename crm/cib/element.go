@@ -140,3 +140,39 @@ func (e *Element) WithText(text string) *Element {
 	c.text = text
 	return &c
 }
+
+// ReplaceChild returns a copy with another i-th child.
+func (e *Element) ReplaceChild(i int, child *Element) *Element {
+	if e.children[i] == child {
+		return e
+	}
+	c := *e
+	c.children = slices.Clone(e.children)
+	c.children[i] = child
+	return &c
+}
+
+// InsertChild returns a copy with a child more, at position i.
+func (e *Element) InsertChild(i int, child *Element) *Element {
+	c := *e
+	c.children = make([]*Element, 0, len(e.children)+1)
+	c.children = append(append(append(c.children, e.children[:i]...), child), e.children[i:]...)
+	return &c
+}
+
+// RemoveChild returns a copy without the i-th child.
+func (e *Element) RemoveChild(i int) *Element {
+	c := *e
+	c.children = make([]*Element, 0, len(e.children)-1)
+	c.children = append(append(c.children, e.children[:i]...), e.children[i+1:]...)
+	return &c
+}
+
+// IndexFunc is the position of the first child that satisfies f, -1 without one.
+// It may be called on nil.
+func (e *Element) IndexFunc(f func(*Element) bool) int {
+	if e == nil {
+		return -1
+	}
+	return slices.IndexFunc(e.children, f)
+}

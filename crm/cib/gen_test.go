@@ -71,10 +71,10 @@ func mutated(t *rapid.T, old *Element) *Element {
 		case 2:
 			in := parent.In(old)
 			to := rapid.IntRange(0, len(in.children)-1).Draw(t, "to")
-			old = parent.Set(old, in.withoutChildAt(p[len(p)-1]).withChildInserted(to, e))
+			old = parent.Set(old, in.RemoveChild(p[len(p)-1]).InsertChild(to, e))
 		case 3:
 			if e.name != commentName {
-				old = p.Set(old, e.withChildInserted(rapid.IntRange(0, len(e.children)).Draw(t, "at"), drawTree(t, 1)))
+				old = p.Set(old, e.InsertChild(rapid.IntRange(0, len(e.children)).Draw(t, "at"), drawTree(t, 1)))
 			}
 		}
 	}

@@ -85,7 +85,7 @@ func Merge(e, data *Element) *Element {
 			e = e.Append(Merge(New(c.name).WithText(c.text), c))
 			continue
 		}
-		e = e.withChildAt(i, Merge(e.children[i], c))
+		e = e.ReplaceChild(i, Merge(e.children[i], c))
 	}
 	return e
 }

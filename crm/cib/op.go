@@ -2,6 +2,7 @@ package cib
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -169,7 +170,7 @@ func (op Op) apply(root *Element) (*Element, error) {
 	if op.Data == nil {
 		return nil, exit.Errorf(exit.DataErr, "no element given")
 	}
-	at, data, err := op.target(root)
+	root, at, data, err := op.target(root)
 	if err != nil {
 		return nil, err
 	}
@@ -185,101 +186,73 @@ func (op Op) apply(root *Element) (*Element, error) {
 }
 
 // target is the path of the section or XPath match the operation works on, and
-// the part of Data that belongs there. A known section that is missing is made.
-func (op Op) target(root *Element) (Path, *Element, error) {
+// the part of Data that belongs there. A known section that is missing is made
+// in the root that comes back, if the operation may add something.
+func (op Op) target(root *Element) (*Element, Path, *Element, error) {
 	if op.XPath != "" {
 		found, err := findAll(root, op.XPath)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 		if len(found) == 0 {
-			return nil, nil, exit.Errorf(exit.NoSuch, "nothing matches")
+			return nil, nil, nil, exit.Errorf(exit.NoSuch, "nothing matches")
 		}
-		return found[0], op.Data, nil
+		return root, found[0], op.Data, nil
 	}
-	section := op.Section
-	if at, ok := sectionPath(op.Data.name); ok && (section == "" || section == "cib") && op.Data.name != "cib" && op.Data.name != "all" {
-		section = at[len(at)-1] // a bare <resources> says by itself where it goes
-	}
-	tags, ok := sectionPath(section)
+	tags, ok := sectionPath(op.Section)
 	if !ok {
-		return nil, nil, exit.Errorf(exit.NoSuch, "there is no section %q", op.Section)
+		return nil, nil, nil, exit.Errorf(exit.NoSuch, "there is no section %q", op.Section)
 	}
-	data := op.Data
-	if data.name == "cib" && len(tags) > 0 {
-		if data = data.Path(tags...); data == nil {
-			return nil, nil, exit.Errorf(exit.DataErr, "the <cib> given has no section %s", section)
-		}
+	if own, ok := sectionPath(op.Data.name); ok && len(tags) == 0 {
+		tags = own // a bare <resources> says by itself where it goes
 	}
-	if data.name == "configuration" && len(tags) == 2 {
-		if data = data.Child(tags[1]); data == nil {
-			return nil, nil, exit.Errorf(exit.DataErr, "the <configuration> given has no section %s", section)
-		}
+	data, err := sectionOf(op.Data, tags)
+	if err != nil {
+		return nil, nil, nil, err
 	}
-	at, ok := tagPath(root, tags)
-	if !ok && op.Kind != OpCreate && !(op.Kind == OpReplace && data.name == section) && !op.AllowCreate {
-		return nil, nil, exit.Errorf(exit.NoSuch, "the CIB has no section %s", section)
+	adds := op.Kind == OpCreate || op.Kind == OpModify && op.AllowCreate || op.Kind == OpReplace && len(tags) > 0 && data.name == tags[len(tags)-1]
+	root, at, ok := descend(root, tags, adds)
+	if !ok {
+		return nil, nil, nil, exit.Errorf(exit.NoSuch, "the CIB has no section %s", strings.Join(tags, "/"))
 	}
-	return at, data, nil
+	return root, at, data, nil
 }
 
-// tagPath follows first children by tag; missing ones get position -1, which
-// withSection fills in.
-func tagPath(root *Element, tags []string) (Path, bool) {
-	at := make(Path, 0, len(tags))
-	ok := true
-	for _, tag := range tags {
-		i := root.childIndex(tag)
-		at = append(at, i)
-		if i < 0 {
-			ok = false
-			root = New(tag)
-			continue
-		}
-		root = root.children[i]
+// sectionOf takes the section out of a whole <cib> or <configuration>; other data it gives back.
+func sectionOf(data *Element, tags []string) (*Element, error) {
+	inner := data
+	if data.name == "cib" {
+		inner = data.Path(tags...)
+	} else if data.name == "configuration" && len(tags) == 2 {
+		inner = data.Child(tags[1])
 	}
-	return at, ok
+	if inner == nil {
+		return nil, exit.Errorf(exit.DataErr, "the <%s> given has no section %s", data.name, strings.Join(tags, "/"))
+	}
+	return inner, nil
 }
 
-func (e *Element) childIndex(tag string) int {
-	for i, c := range e.children {
-		if c.name == tag {
-			return i
-		}
+// descend follows first children by tag. Missing ones it adds to the root that
+// comes back, or else ok is false.
+func descend(e *Element, tags []string, add bool) (root *Element, at Path, ok bool) {
+	if len(tags) == 0 {
+		return e, nil, true
 	}
-	return -1
-}
-
-// withSection makes the missing sections on the way to a section.
-func (op Op) withSection(root *Element, at Path, data *Element) (*Element, Path) {
-	made := Path{}
-	var grow func(e *Element, tags []string) *Element
-	grow = func(e *Element, tags []string) *Element {
-		if len(tags) == 0 {
-			return e
+	i := slices.IndexFunc(e.children, func(c *Element) bool { return c.name == tags[0] })
+	if i < 0 {
+		if !add {
+			return nil, nil, false
 		}
-		i := e.childIndex(tags[0])
-		if i < 0 {
-			e, i = e.Append(New(tags[0])), len(e.children)
-		}
-		made = append(made, i)
-		return e.withChildAt(i, grow(e.children[i], tags[1:]))
+		e, i = e.Append(New(tags[0])), len(e.children)
 	}
-	section := op.Section
-	if section == "" || section == "cib" {
-		section = data.name
+	child, below, ok := descend(e.children[i], tags[1:], add)
+	if !ok {
+		return nil, nil, false
 	}
-	tags, _ := sectionPath(section)
-	for _, i := range at {
-		if i < 0 {
-			return grow(root, tags), made
-		}
-	}
-	return root, at
+	return e.ReplaceChild(i, child), append(Path{i}, below...), true
 }
 
 func (op Op) create(root *Element, at Path, data *Element) (*Element, error) {
-	root, at = op.withSection(root, at, data)
 	target := at.In(root)
 	if op.XPath == "" && len(at) == 0 && data.name != root.name {
 		return nil, exit.Errorf(exit.NoSuch, "<%s> cannot be put into <cib>: name its section", data.name)
@@ -308,7 +281,7 @@ func createIn(e, data *Element) (*Element, error) {
 			if err != nil {
 				return nil, err
 			}
-			e = e.withChildAt(i, sub)
+			e = e.ReplaceChild(i, sub)
 		}
 	}
 	return e, nil
@@ -326,7 +299,6 @@ func (e *Element) indexOf(like *Element) int {
 }
 
 func (op Op) modify(root *Element, at Path, data *Element) (*Element, error) {
-	root, at = op.withSection(root, at, data)
 	target := at.In(root)
 	if found, ok := findLike(target, data, sameKey); ok {
 		found = append(at[:len(at):len(at)], found...)
@@ -345,7 +317,6 @@ func (op Op) replace(root *Element, at Path, data *Element) (*Element, error) {
 	if len(at) == 0 && data.name == "cib" {
 		return replaceRoot(root, data)
 	}
-	root, at = op.withSection(root, at, data)
 	found, ok := findLike(at.In(root), data, sameKey)
 	if !ok {
 		return nil, exit.Errorf(exit.NoSuch, "%s is not there", (&pathStep{name: data.name, id: data.ID(), hasID: true}).String())
@@ -381,14 +352,14 @@ func (op Op) delete(root *Element) (*Element, error) {
 	case op.Data == nil:
 		return nil, exit.Errorf(exit.DataErr, "no element given")
 	default:
-		at, data, err := op.target(root)
+		_, at, data, err := op.target(root)
 		if exit.Of(err) == exit.NoSuch {
 			return root, nil
 		}
 		if err != nil {
 			return nil, err
 		}
-		for _, pattern := range op.patterns(at.In(root), data) {
+		for _, pattern := range patterns(at.In(root), data) {
 			for p := range matches(at.In(root), pattern, hasAttrs) {
 				found = append(found, append(at[:len(at):len(at)], p...))
 				if op.Kind == OpDelete {
@@ -404,7 +375,7 @@ func (op Op) delete(root *Element) (*Element, error) {
 }
 
 // patterns are what to delete: data, or the children of a section given as a whole.
-func (op Op) patterns(target, data *Element) []*Element {
+func patterns(target, data *Element) []*Element {
 	if data.name == target.name && len(data.children) > 0 {
 		return data.children
 	}

@@ -1,7 +1,6 @@
 package cib
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -35,33 +34,9 @@ func (p Path) Set(root, e *Element) *Element {
 	}
 	child := p[1:].Set(root.children[p[0]], e)
 	if child == nil {
-		return root.withoutChildAt(p[0])
+		return root.RemoveChild(p[0])
 	}
-	return root.withChildAt(p[0], child)
-}
-
-func (e *Element) withChildAt(i int, child *Element) *Element {
-	if e.children[i] == child {
-		return e
-	}
-	c := *e
-	c.children = slices.Clone(e.children)
-	c.children[i] = child
-	return &c
-}
-
-func (e *Element) withoutChildAt(i int) *Element {
-	c := *e
-	c.children = make([]*Element, 0, len(e.children)-1)
-	c.children = append(append(c.children, e.children[:i]...), e.children[i+1:]...)
-	return &c
-}
-
-func (e *Element) withChildInserted(i int, child *Element) *Element {
-	c := *e
-	c.children = make([]*Element, 0, len(e.children)+1)
-	c.children = append(append(append(c.children, e.children[:i]...), child), e.children[i:]...)
-	return &c
+	return root.ReplaceChild(p[0], child)
 }
 
 // IDPath writes the path as patches and error messages do: tags, each with its

@@ -125,7 +125,8 @@ type Node struct {
 	// Set are attributes of the node_state to write: in_ccm, crmd, join,
 	// expected, unproven, no-quorum-policy, restart-grant… An empty value removes.
 	Set map[string]string `json:"set,omitempty"`
-	// Incarnation of the node that has joined: from here its results are taken.
+	// Incarnation of the node, when it has joined: from here its results are taken.
+	// Setting join to member takes those of all incarnations known.
 	Incarnation string `json:"incarnation,omitempty"`
 	// Clear is the consequence of proof that the node runs nothing: operation
 	// history and transient attributes go, and results of the incarnations known so far are
@@ -187,16 +188,3 @@ func (r Reply) Err() error {
 	}
 	return exit.Errorf(r.Code, "%s", r.Msg)
 }
-
-// Apply makes one entry's change. A refused entry gives back c itself.
-func Apply(c *cib.CIB, e Entry) (*cib.CIB, Reply) {
-	return c, Reply{Code: exit.Unimplemented, Version: c.Version()}
-}
-
-// Encode writes an entry for the log: one version byte, then JSON.
-func Encode(e Entry) ([]byte, error) { return nil, exit.Errorf(exit.Unimplemented, "encode") }
-
-// Decode reads what Encode wrote. An entry of an unknown kind is an
-// [*UnknownError] unless it is ignorable; then it comes back with its kind and
-// Apply does nothing with it.
-func Decode(b []byte) (Entry, error) { return Entry{}, exit.Errorf(exit.Unimplemented, "decode") }

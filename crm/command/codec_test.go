@@ -1,0 +1,87 @@
+package command
+
+import (
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func TestDecode(t *testing.T) {
+	for in, want := range map[string]string{
+		"":                               "empty",
+		"\x02{}":                         "format version 2",
+		"\x01{":                          "log entry",
+		"\x01{\"kind\":\"novel\"}":       `kind "novel"`,
+		"\x01{\"kind\":\"cib\",\"x\":1}": "too old",
+		"\x01{\"kind\":\"cib\"} {}":      "data after the entry",
+	} {
+		if _, err := Decode([]byte(in)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Decode(%q): %v, want %q", in, err, want)
+		}
+	}
+	_, err := Decode([]byte("\x01{\"kind\":\"novel\"}"))
+	if _, ok := errors.AsType[*UnknownError](err); !ok {
+		t.Errorf("%v is no UnknownError", err)
+	}
+	e, err := Decode([]byte("\x01{\"kind\":\"novel\",\"ignorable\":true,\"stuff\":[1]}"))
+	if err != nil || e.Kind != "novel" || !e.Ignorable {
+		t.Errorf("ignorable: %+v, %v", e, err)
+	}
+}
+
+func TestEncodeBound(t *testing.T) {
+	e := Entry{Kind: KindCIB, Change: &Change{Ops: []Op{{Data: strings.Repeat("x", MaxEntry)}}}}
+	if _, err := Encode(e); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("%v", err)
+	}
+}
+
+// FuzzDecode: what decodes, encodes and decodes to the same.
+func FuzzDecode(f *testing.F) {
+	for _, e := range []Entry{
+		{Kind: KindCIB, Change: &Change{Ops: []Op{{Kind: "modify", Data: `<a b="c"/>`}}}},
+		result(Result{Node: "a", Resource: "r", Operation: "monitor", IntervalMS: 10000, Extra: map[string]string{"op-digest": "x"}}),
+		{Kind: KindNode, Node: &Node{Name: "a", Set: map[string]string{"join": "member"}}},
+		{Kind: KindAttrs, Attrs: &Attrs{Node: "a", Changes: []AttrChange{{Name: "x", Add: 1}}}},
+		{Kind: "novel", Ignorable: true},
+	} {
+		b, err := Encode(e)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		e, err := Decode(b)
+		if err != nil {
+			return
+		}
+		again, err := Encode(e)
+		if err != nil {
+			t.Fatalf("%+v: %v", e, err)
+		}
+		got, err := Decode(again)
+		if err != nil || !reflect.DeepEqual(normal(got), normal(e)) {
+			t.Fatalf("%+v then %+v, %v", e, got, err)
+		}
+	})
+}
+
+// normal makes times that are the same instant and zone look the same to DeepEqual.
+func normal(e Entry) Entry {
+	e.Time = e.Time.UTC()
+	for i := range e.Results {
+		e.Results[i].LastChange = e.Results[i].LastChange.UTC()
+		if len(e.Results[i].Extra) == 0 {
+			e.Results[i].Extra = nil
+		}
+	}
+	if e.Node != nil && len(e.Node.Set) == 0 {
+		e.Node.Set = nil
+	}
+	if len(e.Results) == 0 {
+		e.Results = nil
+	}
+	return e
+}
