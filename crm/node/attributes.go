@@ -1,0 +1,147 @@
+package node
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"systole/crm/api"
+	"systole/crm/attrs"
+	"systole/crm/cib"
+	"systole/crm/command"
+)
+
+// attributes guards the table of transient attributes on their way into the CIB.
+type attributes struct {
+	mu    sync.Mutex
+	table attrs.Table
+	due   chan struct{} // a dampened attribute may be due earlier than known
+}
+
+// UpdateAttr implements api.Backend.
+func (b backend) UpdateAttr(ctx context.Context, u api.AttrUpdate) error {
+	n := b.n
+	if u.Node == "" {
+		u.Node = n.cfg.Name
+	}
+	c := n.CIB()
+	if !slices.Contains(nodeNames(c), u.Node) {
+		return &api.Error{Code: api.CodeNoSuch, Message: "node " + u.Node + " is not in this cluster"}
+	}
+	in := attrs.Update{Key: attrs.Key{Node: u.Node, Name: u.Name}, Set: u.Set, Value: u.Value, DampenOnly: u.DampenOnly, Private: u.Private}
+	if u.Dampen != nil {
+		d := u.Dampen.Duration()
+		in.Dampen = &d
+	}
+	current, has := transient(c, u.Node, u.Name)
+	n.attrs.mu.Lock()
+	change, commit, err := n.attrs.table.Apply(in, current, has, time.Now())
+	n.attrs.mu.Unlock()
+	if err != nil {
+		return &api.Error{Code: api.CodeUsage, Message: err.Error()}
+	}
+	if !commit {
+		nudge(n.attrs.due)
+		return nil
+	}
+	p, err := n.write(ctx, b.attrEntry(ctx, []attrs.Change{change}))
+	if err != nil {
+		return err
+	}
+	return failed(p.Reply.Err())
+}
+
+// attrEntry is the entry for changes of one node.
+func (b backend) attrEntry(ctx context.Context, changes []attrs.Change) command.Entry {
+	e := b.entry(ctx, command.KindAttrs, "attrd")
+	e.Attrs = &command.Attrs{Node: changes[0].Node}
+	for _, c := range changes {
+		ch := command.AttrChange{Name: c.Name, Set: c.Set, Delete: c.Value == nil}
+		if c.Value != nil {
+			ch.Value = *c.Value
+		}
+		e.Attrs.Changes = append(e.Attrs.Changes, ch)
+	}
+	return e
+}
+
+// writeAttrs commits dampened attributes when they are due.
+func (n *Node) writeAttrs(ctx context.Context) {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		n.attrs.mu.Lock()
+		due := n.attrs.table.Due(time.Now())
+		next := n.attrs.table.Next()
+		n.attrs.mu.Unlock()
+		for _, c := range due {
+			// A value may be written twice without harm, so it is insisted on.
+			if _, err := n.insist(ctx, backend{n}.attrEntry(ctx, []attrs.Change{c})); err != nil && ctx.Err() == nil {
+				n.log.Warn("attribute not written", "node", c.Node, "attribute", c.Name, "err", err)
+			}
+		}
+		if len(due) > 0 {
+			continue
+		}
+		if next.IsZero() {
+			timer.Reset(time.Hour)
+		} else {
+			timer.Reset(max(0, time.Until(next)))
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		case <-n.attrs.due:
+		}
+	}
+}
+
+// Attrs implements api.Backend: what waits here hides what is in the CIB.
+func (b backend) Attrs(_ context.Context, node, name string) ([]api.Attr, error) {
+	c := b.n.CIB()
+	found := map[attrs.Key]string{}
+	for s := range c.Status().Each("node_state") {
+		for set := range s.Child("transient_attributes").Each("instance_attributes") {
+			for nv := range set.Each("nvpair") {
+				found[attrs.Key{Node: s.Get("uname"), Name: nv.Get("name")}] = nv.Get("value")
+			}
+		}
+	}
+	b.n.attrs.mu.Lock()
+	for _, ch := range b.n.attrs.table.All() {
+		if ch.Value == nil {
+			delete(found, ch.Key)
+		} else {
+			found[ch.Key] = *ch.Value
+		}
+	}
+	b.n.attrs.mu.Unlock()
+	out := []api.Attr{}
+	for k, v := range found {
+		if (node == "" || k.Node == node) && (name == "" || k.Name == name) {
+			out = append(out, api.Attr{Node: k.Node, Name: k.Name, Value: v})
+		}
+	}
+	slices.SortFunc(out, func(a, b api.Attr) int { return strings.Compare(a.Node+"\x00"+a.Name, b.Node+"\x00"+b.Name) })
+	return out, nil
+}
+
+// transient is a node's transient attribute in the CIB.
+func transient(c *cib.CIB, node, name string) (string, bool) {
+	for s := range c.Status().Each("node_state") {
+		if s.Get("uname") != node {
+			continue
+		}
+		for set := range s.Child("transient_attributes").Each("instance_attributes") {
+			for nv := range set.Each("nvpair") {
+				if nv.Get("name") == name {
+					return nv.Get("value"), true
+				}
+			}
+		}
+	}
+	return "", false
+}

@@ -1,0 +1,407 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"systole/crm/api"
+	"systole/crm/cib"
+	"systole/crm/command"
+	"systole/crm/controller"
+	"systole/crm/exit"
+	"systole/crm/lease"
+	"systole/crm/store"
+	"systole/crm/transport"
+	"systole/resources"
+)
+
+// backend answers the API on behalf of the node. What only the DC knows is asked
+// of the DC, by its own API.
+type backend struct{ n *Node }
+
+var _ api.Backend = backend{}
+
+// patience bounds a request that waits for a DC when its asker set no bound.
+const patience = 30 * time.Second
+
+// dc is a client of the DC's API; nil when this node is the DC.
+func (b backend) dc() (*api.Client, error) {
+	d := b.n.store.DC()
+	name := d.Leader
+	switch {
+	case d.Active:
+		return nil, nil
+	case name == "" || name == b.n.cfg.Name:
+		return nil, &api.Error{Code: api.CodeNoDC, Message: errNoDC.Error()}
+	}
+	return api.NewClientDialer("DC "+name, func(ctx context.Context) (net.Conn, error) {
+		return b.n.cfg.Fabric.Dial(ctx, d.Addr, name, transport.ProtoAPI)
+	}), nil
+}
+
+// ask answers here when this node is the DC, else passes the question on.
+func ask[T any](b backend, here func() (T, error), there func(*api.Client) (T, error)) (T, error) {
+	c, err := b.dc()
+	if err != nil {
+		var none T
+		return none, err
+	}
+	if c == nil {
+		return here()
+	}
+	defer c.Close()
+	return there(c)
+}
+
+func (b backend) CIB(ctx context.Context, local bool) (api.CIBReply, error) {
+	s := b.n.store.Snapshot()
+	if !local {
+		var err error
+		if s, err = b.n.read(ctx); err != nil {
+			return api.CIBReply{}, &api.Error{Code: api.CodeQuorum, Message: "read the CIB: " + err.Error() + " (a local read needs no DC)"}
+		}
+	}
+	return api.CIBReply{XML: s.CIB.String(), Version: s.CIB.Version().String(), Index: s.Index, Linearizable: !local}, nil
+}
+
+// read is a linearizable read on any node.
+func (n *Node) read(ctx context.Context) (store.Snapshot, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		s, err := n.readOnce(ctx)
+		if err == nil || !sleep(ctx, proposeRetry) {
+			return s, err
+		}
+	}
+}
+
+func (n *Node) readOnce(ctx context.Context) (store.Snapshot, error) {
+	s, err := n.store.Read(ctx)
+	away, ok := errors.AsType[*store.NotLeaderError](err)
+	if err == nil || !ok {
+		return s, err
+	}
+	if away.Leader == "" {
+		return s, errNoDC
+	}
+	var index uint64
+	if err := n.call(ctx, away.Leader, "/rpc/index", struct{}{}, &index); err != nil {
+		return s, err
+	}
+	return n.store.WaitIndex(ctx, index)
+}
+
+func (b backend) Propose(ctx context.Context, p api.Proposal) (api.ProposeReply, error) {
+	e, err := b.change(ctx, p)
+	if err != nil {
+		return api.ProposeReply{}, err
+	}
+	if p.DryRun {
+		_, reply := command.Apply(b.n.CIB(), e)
+		return replyOf(proposal{Reply: reply}), nil
+	}
+	out, err := b.n.write(ctx, e)
+	if err != nil {
+		return api.ProposeReply{}, err
+	}
+	return replyOf(out), nil
+}
+
+// change makes the log entry of a proposal.
+func (b backend) change(ctx context.Context, p api.Proposal) (command.Entry, error) {
+	e := b.entry(ctx, command.KindCIB, p.Origin)
+	e.Change = &command.Change{}
+	for _, o := range p.Operations {
+		op := command.Op{Kind: cib.OpKind(o.Op), Section: o.Section, XPath: o.XPath, Data: o.XML, AllowCreate: o.AllowCreate}
+		if o.All && o.Op == api.OpDelete {
+			op.Kind = cib.OpDeleteAll
+		}
+		e.Change.Ops = append(e.Change.Ops, op)
+	}
+	if p.ExpectVersion != "" {
+		v, err := parseVersion(p.ExpectVersion, b.n.CIB().Version())
+		if err != nil {
+			return e, err
+		}
+		e.Change.Expected = &v
+	}
+	return e, nil
+}
+
+// parseVersion reads "A.E.U"; "A.E" expects the status as it is now.
+func parseVersion(s string, now cib.Version) (cib.Version, error) {
+	v := now
+	n := strings.Count(s, ".")
+	var err error
+	if n == 2 {
+		_, err = fmt.Sscanf(s, "%d.%d.%d", &v.AdminEpoch, &v.Epoch, &v.NumUpdates)
+	} else {
+		_, err = fmt.Sscanf(s, "%d.%d", &v.AdminEpoch, &v.Epoch)
+	}
+	if err != nil {
+		return v, &api.Error{Code: api.CodeUsage, Message: fmt.Sprintf("version %q is not of the form admin_epoch.epoch.num_updates", s)}
+	}
+	return v, nil
+}
+
+// entry stamps an entry with who asked.
+func (b backend) entry(ctx context.Context, k command.Kind, client string) command.Entry {
+	e := b.n.entry(k)
+	if peer := api.PeerFrom(ctx); peer.User != "" {
+		e.User = peer.User
+	}
+	if client != "" {
+		e.Client = client
+	}
+	return e
+}
+
+// write commits a user's entry: it waits for a DC, but never asks twice when
+// the first may have been committed.
+func (n *Node) write(ctx context.Context, e command.Entry) (proposal, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		p, err := n.propose(ctx, e)
+		switch {
+		case err == nil:
+			return p, nil
+		case errors.Is(err, store.ErrMaybe):
+			return p, &api.Error{Code: api.CodeTemporary, Message: "the change may or may not have been made; look before you repeat it: " + err.Error()}
+		case errors.Is(err, store.ErrTooLarge):
+			return p, &api.Error{Code: api.CodeConfig, Message: err.Error()}
+		case !errors.Is(err, errNoDC):
+			return p, &api.Error{Code: api.CodeError, Message: err.Error()}
+		}
+		if !sleep(ctx, proposeRetry) {
+			return p, &api.Error{Code: api.CodeQuorum, Message: errNoDC.Error() +
+				"; bring back a majority of the voters, or, if they are lost for ever, see crm cluster recover"}
+		}
+	}
+}
+
+func replyOf(p proposal) api.ProposeReply {
+	return api.ProposeReply{Code: int(p.Reply.Code), Message: p.Reply.Msg, Version: p.Reply.Version.String(), Index: p.Index}
+}
+
+func (b backend) Status(ctx context.Context) (api.Status, error) {
+	n := b.n
+	s := n.store.Snapshot()
+	d := n.store.DC()
+	out := api.Status{
+		Cluster: n.cfg.Cluster, Node: n.cfg.Name, NodeID: n.cfg.ID, Version: n.cfg.Version,
+		Index: s.Index, Uptime: api.FromDuration(time.Since(n.started)),
+		LeaseRemaining: api.FromDuration(n.Remaining()),
+		RestartGrant:   api.FromDuration(recordOf(s.CIB, n.cfg.Name).Restart),
+		Warnings:       n.warnings(),
+	}
+	if dc, term := n.right.dc(); n.Remaining() > 0 || d.Active {
+		out.DC, out.Term, out.Quorum = dc, term, true
+	}
+	servers := n.store.Servers()
+	heard := n.heard.Load()
+	addresses := n.addresses()
+	addresses[n.cfg.Name] = n.cfg.Fabric.Addr()
+	for e := range s.CIB.Section("nodes").Each("node") {
+		name := e.Get("uname")
+		ns := api.NodeStatus{Name: name, ID: e.ID(), Address: addresses[name], Witness: e.Get("type") == "witness", LastBeat: -1}
+		ns.Voter = slices.ContainsFunc(servers, func(v store.Server) bool { return v.Node == name && v.Voter })
+		for st := range s.CIB.Status().Each("node_state") {
+			if st.ID() == e.ID() {
+				ns.Online = st.Get("crmd") == "online"
+			}
+		}
+		if heard != nil {
+			if silent, ok := (*heard)[name]; ok {
+				ns.LastBeat = api.FromDuration(silent)
+			}
+		}
+		out.Nodes = append(out.Nodes, ns)
+	}
+	slices.SortFunc(out.Nodes, func(a, b api.NodeStatus) int { return strings.Compare(a.Name, b.Name) })
+	if d.Active {
+		out.Transition = transitionStatus(n.Controller())
+		return out, nil
+	}
+	out.Transition.State = api.TransitionNoDC
+	// A quick question: a DC that does not answer must not hold up the rest.
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	if c, err := b.dc(); err == nil && c != nil && api.PeerFrom(ctx).Node == "" {
+		if there, err := c.Status(ctx); err == nil {
+			out.Transition, out.Nodes = there.Transition, there.Nodes
+		}
+		c.Close()
+	}
+	return out, nil
+}
+
+func transitionStatus(s controller.Snapshot) api.TransitionStatus {
+	out := api.TransitionStatus{ID: s.Transition, Trigger: s.Trigger, Pending: s.Pending, Waiting: s.Waiting}
+	switch s.State {
+	case controller.Off:
+		out.State = api.TransitionNoDC
+	case controller.Waiting:
+		out.State = api.TransitionWaiting
+	case controller.Idle:
+		out.State = api.TransitionIdle
+	default:
+		out.State = api.TransitionRunning
+	}
+	if s.Transition > 0 {
+		out.Input = inputName(s)
+	}
+	return out
+}
+
+func inputName(s controller.Snapshot) string { return fmt.Sprintf("input-%d-%d", s.Term, s.Transition) }
+
+// warnings are sentences about what is wrong with this cluster as it is.
+func (n *Node) warnings() []string {
+	var out []string
+	for _, v := range lease.Check(n.cfg.Timing, n.measured()) {
+		out = append(out, "timing: "+v.String())
+	}
+	voters := 0
+	for _, s := range n.store.Servers() {
+		if s.Voter {
+			voters++
+		}
+	}
+	if voters == 2 {
+		out = append(out, "two voters survive no loss; add a third node or a witness")
+	}
+	return out
+}
+
+func (b backend) Settle(ctx context.Context, timeout time.Duration) (api.Settled, error) {
+	if timeout <= 0 {
+		timeout = time.Hour
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	asked, err := b.n.read(ctx)
+	if err != nil {
+		return api.Settled{}, &api.Error{Code: api.CodeQuorum, Message: err.Error()}
+	}
+	return ask(b, func() (api.Settled, error) {
+		for {
+			next := b.n.news.wait()
+			s := b.n.Controller()
+			if s.Settled() && s.Index >= asked.Index {
+				return api.Settled{Settled: true, Index: s.Index}, nil
+			}
+			select {
+			case <-next:
+			case <-ctx.Done():
+				return api.Settled{Index: s.Index, Pending: append(s.Pending, s.Waiting...)}, nil
+			}
+		}
+	}, func(c *api.Client) (api.Settled, error) { return c.Settle(ctx, timeout) })
+}
+
+func (b backend) Watch(ctx context.Context, after uint64) iter.Seq2[api.Event, error] {
+	return func(yield func(api.Event, error) bool) {
+		for {
+			next := b.n.news.wait()
+			s := b.n.store.Snapshot()
+			dc, _ := b.n.right.dc()
+			e := api.Event{Index: s.Index, Version: s.CIB.Version().String(), DC: dc, Quorum: b.n.Remaining() > 0}
+			if b.n.store.DC().Active {
+				e.Transition = string(transitionStatus(b.n.Controller()).State)
+			}
+			if s.Index > after && !yield(e, nil) {
+				return
+			}
+			select {
+			case <-next:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+func (b backend) Agents(_ context.Context, class, provider string) ([]string, error) {
+	if b.n.cfg.Catalog == nil {
+		return nil, nil
+	}
+	return b.n.cfg.Catalog.List(class, provider)
+}
+
+func (b backend) AgentMeta(ctx context.Context, agent string) ([]byte, error) {
+	id, err := agentID(agent)
+	if err != nil {
+		return nil, err
+	}
+	if b.n.cfg.Catalog == nil {
+		return nil, &api.Error{Code: api.CodeNoSuch, Message: "this node knows no agents"}
+	}
+	meta, err := b.n.cfg.Catalog.MetaData(ctx, id)
+	if err != nil {
+		return nil, &api.Error{Code: api.CodeNoSuch, Message: err.Error()}
+	}
+	return meta, nil
+}
+
+// agentID reads "ocf:heartbeat:Dummy" or "systemd:nginx".
+func agentID(s string) (resources.AgentID, error) {
+	parts := strings.SplitN(s, ":", 3)
+	switch {
+	case len(parts) == 3 && parts[0] == string(resources.ClassOCF):
+		return resources.AgentID{Class: resources.ClassOCF, Provider: parts[1], Type: parts[2]}, nil
+	case len(parts) >= 2 && parts[0] != string(resources.ClassOCF):
+		return resources.AgentID{Class: resources.Class(parts[0]), Type: strings.Join(parts[1:], ":")}, nil
+	}
+	return resources.AgentID{}, &api.Error{Code: api.CodeUsage, Message: fmt.Sprintf("agent %q is not of the form ocf:PROVIDER:TYPE or CLASS:TYPE", s)}
+}
+
+func (b backend) History(context.Context) ([]api.Change, error) {
+	var out []api.Change
+	for _, r := range b.n.store.History() {
+		out = append(out, api.Change{Version: r.Version.String(), Index: r.Index, Time: r.Time, User: r.User,
+			Origin: strings.TrimSpace(r.Client + " on " + r.Origin), Comment: r.Summary})
+	}
+	slices.Reverse(out)
+	return out, nil
+}
+
+func (b backend) HistoryShow(_ context.Context, version string) (api.CIBReply, error) {
+	r, e, ok := b.n.store.Revision(version)
+	if !ok {
+		return api.CIBReply{}, &api.Error{Code: api.CodeNoSuch, Message: fmt.Sprintf("configuration %s is not in the history (any more)", version)}
+	}
+	return api.CIBReply{XML: e.String(), Version: r.Version.String(), Index: r.Index, Linearizable: true}, nil
+}
+
+func (b backend) Inputs(context.Context) ([]api.InputFile, error) {
+	if b.n.cfg.Inputs == nil {
+		return nil, nil
+	}
+	return b.n.cfg.Inputs.List()
+}
+
+func (b backend) Input(_ context.Context, name string) ([]byte, error) {
+	if b.n.cfg.Inputs == nil {
+		return nil, &api.Error{Code: api.CodeNoSuch, Message: "this node keeps no scheduler inputs"}
+	}
+	return b.n.cfg.Inputs.Load(name)
+}
+
+// failed makes an API error of a refusal by the CIB.
+func failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	if e, ok := errors.AsType[*api.Error](err); ok {
+		return e
+	}
+	return &api.Error{Code: int(exit.Of(err)), Message: err.Error()}
+}

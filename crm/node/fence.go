@@ -1,0 +1,221 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"slices"
+	"time"
+
+	"systole/crm/api"
+	"systole/crm/cib"
+	"systole/crm/controller"
+	"systole/crm/fencing"
+	"systole/crm/isotime"
+	"systole/resources"
+)
+
+// fence performs the controller's effect; the outcome comes back as an event.
+func (d *director) fence(f controller.Fence) {
+	office := d.office
+	d.wait.Go(func() {
+		done := controller.FenceDone{Target: f.Target, Transition: f.Transition, Action: f.ID, On: f.Action == "on"}
+		_, err := d.n.fenceNode(office, fencing.Event{Target: f.Target, Action: f.Action, Client: "systoled", Origin: d.n.cfg.Name, Reason: f.Reason},
+			fencing.Request{Target: f.Target, Action: f.Action, Timeout: f.Timeout, Delay: f.Delay})
+		if office.Err() != nil {
+			return
+		}
+		done.OK = err == nil
+		if err != nil {
+			done.Reason = err.Error()
+		}
+		d.post(done)
+	})
+}
+
+// fenceNode fences and keeps the history. Only nil means that the target is down.
+func (n *Node) fenceNode(ctx context.Context, e fencing.Event, r fencing.Request) (delegate string, err error) {
+	e.Requested = time.Now()
+	end := n.fenced.Begin(e)
+	defer func() { end(delegate, err, time.Now()) }()
+	c := n.CIB()
+	if r.Timeout == 0 {
+		r.Timeout, _ = isotime.ParseInterval(option(c, "stonith-timeout"))
+	}
+	r.Share = share(n.cfg.Name, r.Target)
+	delegate, err = fencing.Fence(ctx, c, r, fenceRunner{n, c})
+	if errors.Is(err, fencing.ErrNoDevice) && r.Action != "on" {
+		if wait := watchdogTimeout(c); wait > 0 {
+			// The target resets itself within this time of losing its lease: its own
+			// watchdog is the device.
+			n.log.Info("waiting for the target's watchdog", "target", r.Target, "wait", wait)
+			if !sleep(ctx, wait) {
+				return "", context.Cause(ctx)
+			}
+			return "watchdog", nil
+		}
+	}
+	return delegate, err
+}
+
+// watchdogTimeout is stonith-watchdog-timeout when the cluster has a watchdog
+// everywhere (have-watchdog), else 0. Negative values, which ask for twice the
+// device's own time, are not known here and count as 0.
+func watchdogTimeout(c *cib.CIB) time.Duration {
+	if option(c, "have-watchdog") != "true" {
+		return 0
+	}
+	d, err := isotime.ParseInterval(option(c, "stonith-watchdog-timeout"))
+	if err != nil {
+		return 0
+	}
+	return max(0, d)
+}
+
+// share draws the random part of a fencing delay from who shoots at whom: two
+// nodes never draw the same, and a replay draws as the first time.
+func share(from, target string) float64 {
+	h := fnv.New32a()
+	fmt.Fprintf(h, "%s>%s", from, target)
+	return float64(h.Sum32()) / (1 << 32)
+}
+
+// fenceRunner runs devices on this node, or on another that may use them.
+type fenceRunner struct {
+	n *Node
+	c *cib.CIB
+}
+
+// Run implements fencing.Runner.
+func (f fenceRunner) Run(ctx context.Context, call fencing.Call) (resources.Result, string) {
+	tried := resources.Result{Status: resources.StatusNoFenceDevice, Reason: "no node can use the device"}
+	for _, node := range f.candidates(call) {
+		var res resources.Result
+		if node == f.n.cfg.Name {
+			res = f.n.fenceHere(ctx, call)
+		} else if err := f.n.call(ctx, node, "/rpc/fence", call, &res); err != nil {
+			res = resources.Result{Status: resources.StatusNotConnected, Reason: err.Error()}
+		}
+		if res.Status == resources.StatusNotInstalled || res.Status == resources.StatusNotConnected {
+			tried = res
+			continue
+		}
+		return res, node
+	}
+	return tried, ""
+}
+
+// candidates are the nodes to run a device on: this one first, then the others
+// that are online, never the target.
+func (f fenceRunner) candidates(call fencing.Call) []string {
+	names := []string{f.n.cfg.Name}
+	for s := range f.c.Status().Each("node_state") {
+		if name := s.Get("uname"); name != f.n.cfg.Name && s.Get("crmd") == "online" {
+			names = append(names, name)
+		}
+	}
+	return slices.DeleteFunc(names, func(name string) bool {
+		return name == call.Target || slices.Contains(call.Device.Banned, name)
+	})
+}
+
+// fenceHere runs a device on this node.
+func (n *Node) fenceHere(ctx context.Context, call fencing.Call) resources.Result {
+	if n.cfg.Fencer == nil {
+		return resources.Result{Status: resources.StatusNotInstalled, Reason: "this node runs no fence devices"}
+	}
+	ctx, cancel := context.WithTimeout(ctx, call.Timeout)
+	defer cancel()
+	return n.cfg.Fencer.Fence(ctx, call)
+}
+
+// What the API does with fencing; all of it belongs to the DC.
+
+func (b backend) Fence(ctx context.Context, r api.FenceRequest) (api.FenceEvent, error) {
+	return ask(b, func() (api.FenceEvent, error) {
+		if r.Action == "" {
+			r.Action = "reboot"
+		}
+		e := fencing.Event{Target: r.Target, Action: r.Action, Client: api.PeerFrom(ctx).User, Origin: b.n.cfg.Name, Reason: r.Reason}
+		delegate, err := b.n.fenceNode(ctx, e, fencing.Request{Target: r.Target, Action: r.Action, Timeout: r.Timeout.Duration(), Delay: r.Delay.Duration()})
+		if err != nil {
+			return api.FenceEvent{}, &api.Error{Code: api.CodeError, Message: err.Error()}
+		}
+		b.n.director.post(controller.FenceDone{Target: r.Target, OK: true, On: r.Action == "on"})
+		return api.FenceEvent{Target: r.Target, Action: r.Action, State: string(fencing.Success), Delegate: delegate,
+			Client: e.Client, Origin: e.Origin, Reason: r.Reason, Completed: time.Now()}, nil
+	}, func(c *api.Client) (api.FenceEvent, error) { return c.Fence(ctx, r) })
+}
+
+// ConfirmFence takes a human's word. It is the one way without a device.
+func (b backend) ConfirmFence(ctx context.Context, target string) error {
+	_, err := ask(b, func() (struct{}, error) {
+		if !slices.Contains(nodeNames(b.n.CIB()), target) {
+			return struct{}{}, &api.Error{Code: api.CodeNoSuch, Message: fmt.Sprintf("node %s is not in this cluster", target)}
+		}
+		if !b.n.silent(target) {
+			return struct{}{}, &api.Error{Code: api.CodeUnsafe, Message: fmt.Sprintf("node %s beats: it is not down", target)}
+		}
+		e := fencing.Event{Target: target, Action: "off", Client: api.PeerFrom(ctx).User, Origin: b.n.cfg.Name,
+			Reason: "confirmed by hand", Requested: time.Now()}
+		b.n.fenced.Begin(e)("a human", nil, time.Now())
+		b.n.director.post(controller.FenceDone{Target: target, OK: true})
+		return struct{}{}, nil
+	}, func(c *api.Client) (struct{}, error) { return struct{}{}, c.ConfirmFence(ctx, target) })
+	return err
+}
+
+// silent says whether the DC has not heard a node for the detection time.
+func (n *Node) silent(node string) bool {
+	heard := n.heard.Load()
+	if heard == nil {
+		return false
+	}
+	since, ok := (*heard)[node]
+	return !ok || since >= n.cfg.Timing.DetectWithin
+}
+
+func (b backend) FenceHistory(ctx context.Context, target string) ([]api.FenceEvent, error) {
+	return ask(b, func() ([]api.FenceEvent, error) {
+		out := []api.FenceEvent{}
+		for _, e := range b.n.fenced.List(target) {
+			out = append(out, api.FenceEvent{Target: e.Target, Action: e.Action, State: string(e.State), Delegate: e.Delegate,
+				Client: e.Client, Origin: e.Origin, Reason: e.Reason, Requested: e.Requested, Completed: e.Completed})
+		}
+		return out, nil
+	}, func(c *api.Client) ([]api.FenceEvent, error) { return c.FenceHistory(ctx, target) })
+}
+
+func (b backend) ForgetFenceHistory(ctx context.Context, target string) error {
+	_, err := ask(b, func() (struct{}, error) {
+		b.n.fenced.Forget(target)
+		return struct{}{}, nil
+	}, func(c *api.Client) (struct{}, error) { return struct{}{}, c.ForgetFenceHistory(ctx, target) })
+	return err
+}
+
+func (b backend) FenceDevices(_ context.Context, target string) ([]api.FenceDevice, error) {
+	c := b.n.CIB()
+	level := map[string]int{}
+	levels, _ := fencing.Levels(c, target)
+	for _, l := range levels {
+		for _, d := range l.Devices {
+			level[d.ID] = l.Index
+		}
+	}
+	out := []api.FenceDevice{}
+	for _, d := range fencing.Devices(c) {
+		if target != "" && d.Knows(target) == fencing.No && level[d.ID] == 0 {
+			continue
+		}
+		dev := api.FenceDevice{Name: d.ID, Agent: "stonith:" + d.Agent, Level: level[d.ID]}
+		for _, name := range nodeNames(c) {
+			if d.Knows(name) == fencing.Yes {
+				dev.Targets = append(dev.Targets, name)
+			}
+		}
+		out = append(out, dev)
+	}
+	return out, nil
+}

@@ -1,0 +1,334 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"net"
+	"slices"
+	"time"
+
+	"systole/crm/cib"
+	"systole/crm/controller"
+	"systole/crm/lease"
+	"systole/crm/store"
+	"systole/crm/transport"
+)
+
+// heart owns the beats of this node and, while it is DC, the detector of lost
+// nodes. It never blocks: whatever may wait is another goroutine's work.
+type heart struct {
+	n        *Node
+	log      *slog.Logger
+	fabric   transport.Fabric
+	timing   lease.Timing
+	peers    map[string]string // node name → fabric address, this node not among them
+	snap     store.Snapshot
+	dc       store.DC
+	detector *lease.Detector // nil while not DC
+	term     uint64          // of the detector
+	granted  time.Duration   // on Clock, when the last grant came
+	recheck  *time.Timer     // the detector's next deadline
+	nodes    []string        // configured, this one included
+	mark     chan struct{}   // an office began: see markOffice
+}
+
+func newHeart(n *Node) *heart {
+	return &heart{n: n, log: n.log, fabric: n.cfg.Fabric, timing: n.cfg.Timing, mark: make(chan struct{}, 1)}
+}
+
+// markOffice records in the log, once for each office, that this node's own
+// services live on its DC lease: the next DC then need not wait for them.
+func (h *heart) markOffice(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-h.mark:
+		}
+		if err := h.n.store.MarkDC(ctx); err != nil && ctx.Err() == nil {
+			h.log.Debug("office not marked; a successor waits longer", "err", err)
+		}
+	}
+}
+
+// run beats until ctx is done. With leaving set, the last beats say good-bye.
+func (h *heart) run(ctx context.Context) {
+	beat := time.NewTicker(h.timing.Beat)
+	defer beat.Stop()
+	h.recheck = time.NewTimer(time.Hour)
+	defer h.recheck.Stop()
+	datagrams := h.fabric.Datagrams(transport.ChannelBeat)
+	h.snap, h.dc = h.n.store.Snapshot(), h.n.store.DC()
+	h.learn()
+	h.office()
+	h.beat()
+	last := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case d, ok := <-datagrams:
+			if !ok {
+				return
+			}
+			h.receive(d)
+		case <-beat.C:
+			now := time.Now()
+			h.n.meter.woke(now.Sub(last), h.timing.Beat)
+			last = now
+			h.office()
+			h.beat()
+		case <-h.dc.Next:
+			h.office()
+		case <-h.snap.Next:
+			h.snap = h.n.store.Snapshot()
+			h.learn()
+		case <-h.n.hurry: // a promise changed: tell the DC now
+			h.promise()
+			h.beat()
+		case <-h.recheck.C:
+		}
+		h.detect(datagrams)
+	}
+}
+
+// learn takes from the CIB what the protocol depends on.
+func (h *heart) learn() {
+	h.peers, h.nodes = h.n.addresses(), nodeNames(h.snap.CIB)
+	h.promise()
+	h.n.changed()
+	if h.detector == nil {
+		return
+	}
+	for _, name := range h.nodes {
+		h.detector.Expect(name, recordOf(h.snap.CIB, name), controller.Gone(h.snap.CIB, name))
+	}
+}
+
+// promise says in every beat what this node will do when its lease ends.
+func (h *heart) promise() {
+	h.n.right.promise(lease.Record{
+		Policy:  noQuorumPolicy(h.snap.CIB),
+		GiveUp:  h.n.giveUp(h.snap.CIB),
+		Restart: time.Duration(h.n.restart.Load()),
+	})
+}
+
+// beat asks the DC to go on, and everybody while there is no answer.
+func (h *heart) beat() {
+	b := h.n.right.beat(h.snap.Index)
+	b.Leaving = h.n.leaving.Load()
+	h.n.meter.beat(b.Seq, h.n.cfg.Clock())
+	if h.detector != nil { // this node's right is its DC lease; the beat keeps its record
+		h.detector.Beat(h.n.cfg.Clock(), b, true)
+		return
+	}
+	msg := lease.Encode(b)
+	dc, _ := h.n.right.dc()
+	addr, known := h.peers[dc]
+	leader := h.dc.Addr
+	if known && h.n.cfg.Clock()-h.granted < 2*h.timing.Beat && (leader == "" || leader == addr) {
+		h.send(addr, msg)
+		return
+	}
+	for _, addr := range h.peers {
+		h.send(addr, msg)
+	}
+}
+
+func (h *heart) send(addr string, msg []byte) {
+	if err := h.fabric.Send(addr, transport.ChannelBeat, msg); err != nil && !errors.Is(err, net.ErrClosed) {
+		h.log.Debug("datagram not sent", "addr", addr, "err", err)
+	}
+}
+
+// receive takes one datagram; what cannot be read is dropped like a lost one.
+func (h *heart) receive(d transport.Datagram) {
+	m, err := lease.Decode(d.Payload)
+	if err != nil {
+		h.log.Debug("datagram dropped", "from", d.From, "err", err)
+		return
+	}
+	switch m := m.(type) {
+	case lease.Beat:
+		h.answer(m, d.From)
+	case lease.Grant:
+		h.granted = h.n.cfg.Clock()
+		h.n.meter.granted(m.Seq, h.granted)
+		h.n.right.granted(m)
+		h.n.kick()
+	case lease.Hello:
+		if h.n.right.hello(m) {
+			h.granted = 0 // everybody is asked until this DC has answered
+			h.beat()
+		}
+	}
+}
+
+// answer grants a node its lease if this node is DC and may.
+func (h *heart) answer(b lease.Beat, from string) {
+	if h.detector == nil {
+		return
+	}
+	now := h.n.cfg.Clock()
+	msg, ok := h.detector.Beat(now, b, h.n.store.LeaseEnd(h.term) > now)
+	if !ok {
+		return
+	}
+	addr, known := h.peers[b.Node]
+	if !known {
+		addr = from
+	}
+	h.send(addr, lease.Encode(msg))
+}
+
+// office follows the store: begins, continues or ends being DC.
+func (h *heart) office() {
+	h.dc = h.n.store.DC()
+	now := h.n.cfg.Clock()
+	end := time.Duration(0)
+	if h.dc.Active {
+		end = h.n.store.LeaseEnd(h.dc.Term)
+	}
+	active := end > now
+	if h.detector != nil && (!active || h.term != h.dc.Term) {
+		h.log.Info("DC lease ended", "term", h.term)
+		h.detector = nil
+		h.n.director.post(controller.Deposed{Cause: "the DC lease ended"})
+		h.n.right.follow()
+		h.n.kick()
+	}
+	if !active {
+		return
+	}
+	h.n.right.lead(h.dc.Term, end)
+	h.n.kick()
+	if h.detector != nil {
+		return
+	}
+	h.begin(now)
+}
+
+// begin takes office: from here every node is watched, and asked for a beat at once.
+func (h *heart) begin(now time.Duration) {
+	h.term = h.dc.Term
+	h.detector = lease.NewDetector(h.timing, h.n.cfg.Name, h.term, h.dc.Elected, h.dc.Former)
+	h.snap = h.n.store.Snapshot()
+	h.learn()
+	h.n.director.post(controller.Elected{Term: h.term, UUID: h.n.officeUUID(), CIB: h.snap.CIB, Index: h.snap.Index})
+	h.beat()
+	hello := lease.Encode(lease.Hello{DC: h.n.cfg.Name, Term: h.term})
+	for _, name := range slices.Sorted(maps.Keys(h.peers)) {
+		h.send(h.peers[name], hello)
+	}
+	nudge(h.mark)
+}
+
+// detect asks the detector what happened and sets the timer for what will.
+// Beats that wait are taken first: a DC that was held up must not blame the nodes.
+func (h *heart) detect(datagrams <-chan transport.Datagram) {
+	if h.detector == nil {
+		return
+	}
+	for waiting := true; waiting; {
+		select {
+		case d, ok := <-datagrams:
+			if !ok {
+				return
+			}
+			h.receive(d)
+		default:
+			waiting = false
+		}
+	}
+	now := h.n.cfg.Clock()
+	for _, e := range h.detector.Tick(now) {
+		h.n.director.post(h.event(e))
+	}
+	if at, ok := h.detector.Next(); ok {
+		h.recheck.Reset(max(0, at-now))
+	}
+	h.n.publishHeard(h.detector, now, h.nodes)
+}
+
+// event translates what the detector found for the controller.
+func (h *heart) event(e lease.Event) controller.Event {
+	switch e.Kind {
+	case lease.NodeReady:
+		return controller.NodeReady{Node: e.Node, Incarnation: incarnationText(e.Incarnation),
+			Policy: e.Record.Policy.String(), GiveUp: spanText(e.Record.GiveUp), Restart: spanText(e.Record.Restart)}
+	case lease.NodeRecord:
+		return controller.NodeRecord{Node: e.Node, Incarnation: incarnationText(e.Incarnation),
+			Policy: e.Record.Policy.String(), GiveUp: spanText(e.Record.GiveUp), Restart: spanText(e.Record.Restart)}
+	case lease.NodeLost:
+		h.log.Warn("node lost", "node", e.Node, "silent", e.Silent)
+		return controller.NodeLost{Node: e.Node}
+	case lease.NodeProven:
+		h.log.Info("loss proven: what the node ran is silent", "node", e.Node, "silent", e.Silent)
+		return controller.NodeProven{Node: e.Node}
+	case lease.NodeLeft:
+		return controller.NodeLeft{Node: e.Node}
+	}
+	return controller.Tick{}
+}
+
+// nodeNames are the configured full nodes.
+func nodeNames(c *cib.CIB) []string {
+	var out []string
+	for e := range c.Section("nodes").Each("node") {
+		if t := e.Get("type"); t == "" || t == "member" || t == "normal" || t == "witness" {
+			out = append(out, e.Get("uname"))
+		}
+	}
+	return out
+}
+
+// recordOf reads what the CIB has committed about a node's promises.
+func recordOf(c *cib.CIB, node string) lease.Record {
+	for s := range c.Status().Each("node_state") {
+		if s.Get("uname") == node {
+			p, _ := lease.ParsePolicy(s.Get("no-quorum-policy"))
+			return lease.Record{Policy: p, GiveUp: spanOf(s.Get(controller.AttrGiveUp)), Restart: spanOf(s.Get("restart-grant"))}
+		}
+	}
+	return lease.Record{}
+}
+
+// spanText and spanOf are durations as node_state attributes hold them; 0 is "".
+func spanText(d time.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	return d.String()
+}
+
+func spanOf(s string) time.Duration {
+	d, err := time.ParseDuration(s)
+	if err != nil || d < 0 {
+		return 0
+	}
+	return d
+}
+
+// noQuorumPolicy is the cluster option; anything unreadable is the default, stop.
+func noQuorumPolicy(c *cib.CIB) lease.Policy {
+	p, err := lease.ParsePolicy(option(c, "no-quorum-policy"))
+	if err != nil {
+		return lease.PolicyStop
+	}
+	return p
+}
+
+// option is a cluster option as configured, "" when it is not.
+func option(c *cib.CIB, name string) string {
+	for set := range c.Section("crm_config").Each("cluster_property_set") {
+		for nv := range set.Each("nvpair") {
+			if nv.Get("name") == name {
+				return nv.Get("value")
+			}
+		}
+	}
+	return ""
+}

@@ -1,0 +1,106 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"systole/crm/cib"
+	"systole/crm/command"
+	"systole/crm/transition"
+	"systole/resources"
+	"systole/resources/executor"
+)
+
+// report is the executor's sink: it returns once the batch is in the log. The
+// executor keeps what is not, and delivers it again; the log knows a result that
+// comes twice by incarnation and call.
+func (n *Node) report(ctx context.Context, batch []executor.Report) error {
+	c := n.CIB()
+	e := n.entry(command.KindResult)
+	for _, r := range batch {
+		e.Results = append(e.Results, n.result(c, r))
+	}
+	for {
+		_, err := n.propose(ctx, e)
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		n.log.Debug("results wait for a DC", "count", len(batch), "err", err)
+		if !sleep(ctx, proposeRetry) {
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// result makes the log's form of a report.
+func (n *Node) result(c *cib.CIB, r executor.Report) command.Result {
+	out := resultOf(r.Op, r.Key)
+	out.Node, out.Incarnation, out.Call = n.cfg.Name, r.Incarnation, r.Call
+	out.RC, out.Status, out.Reason = int(r.Result.Code), int(r.Result.Status), r.Result.Reason
+	out.LastChange = r.Ended
+	if !r.Began.IsZero() {
+		out.ExecMS = r.Ended.Sub(r.Began).Milliseconds()
+		out.QueueMS = r.Began.Sub(r.Queued).Milliseconds()
+		if r.Op.Interval > 0 {
+			out.ExecMS = max(0, out.ExecMS)
+		}
+	}
+	if out.LastChange.IsZero() {
+		out.LastChange = time.Now()
+	}
+	out.Failure = failure(c, r)
+	out.Extra = extra(r.Op)
+	return out
+}
+
+// failure decides what a result does to the fail count (Pacemaker Explained,
+// "Handling resource failure"): what was expected never counts, a probe finds
+// and does not fail, a failed stop and, unless start-failure-is-fatal=false, a
+// failed start bar the node.
+func failure(c *cib.CIB, r executor.Report) command.Failure {
+	switch r.Result.Status {
+	case resources.StatusCancelled, resources.StatusPending:
+		return command.NotFailed
+	}
+	code, want := r.Result.Code, resources.OK
+	if k, err := transition.ParseKey(r.Key); err == nil {
+		want = k.TargetRC
+	}
+	switch code {
+	case resources.Degraded:
+		code = resources.OK
+	case resources.DegradedPromoted:
+		code = resources.RunningPromoted
+	}
+	done := r.Result.Status == resources.StatusDone
+	switch {
+	case done && code == want:
+		return command.NotFailed
+	case r.Op.IsProbe() && done && (code == resources.OK || code == resources.NotRunning || code == resources.RunningPromoted):
+		return command.NotFailed
+	case r.Op.IsProbe(), r.Op.Meta["on_fail"] == "ignore":
+		return command.HistoryOnly
+	case r.Op.Action == resources.ActionStop:
+		return command.Fatal
+	case r.Op.Action == resources.ActionStart && startFailureIsFatal(c):
+		return command.Fatal
+	}
+	return command.Counted
+}
+
+func startFailureIsFatal(c *cib.CIB) bool {
+	switch option(c, "start-failure-is-fatal") {
+	case "false", "off", "no", "n", "0":
+		return false
+	}
+	return true
+}
+
+// proposeRetry is how soon a proposal is tried again when there was no DC.
+const proposeRetry = 50 * time.Millisecond
+
+var errNoDC = errors.New("there is no DC now: no node holds the lease of a majority")

@@ -1,0 +1,109 @@
+package node
+
+import (
+	"sync"
+	"time"
+
+	"systole/crm/lease"
+)
+
+// right is this node's right to run resources, shared by those who must ask for
+// it. The lock guards the value only; nobody waits while holding it.
+type right struct {
+	clock lease.Clock
+	guard Guard  // may be nil
+	keep  Keeper // may be nil
+
+	mu          sync.Mutex
+	lease       *lease.NodeLease
+	incarnation uint64
+	guarded     time.Duration // end last given to the guard
+}
+
+// Remaining implements resources.Lease.
+func (r *right) Remaining() time.Duration {
+	now := r.clock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.lease.Remaining(now)
+}
+
+// end is the instant the right ends or has ended.
+func (r *right) end() time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.lease.End()
+}
+
+// policy is what to do when it ends.
+func (r *right) policy() lease.Policy {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.lease.Policy()
+}
+
+// beat makes the next beat.
+func (r *right) beat(applied uint64) lease.Beat {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.lease.Beat(r.clock(), applied)
+}
+
+// order says whether an order of the term may be acted on, and acknowledges the term.
+func (r *right) order(dc string, term uint64) error {
+	now := r.clock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lease.Acknowledge(dc, term)
+	return r.lease.Order(now, term)
+}
+
+func (r *right) hello(h lease.Hello) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.lease.Hello(h)
+}
+
+func (r *right) promise(p lease.Record) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lease.Promise(p)
+}
+
+// dc is whom this node last acknowledged.
+func (r *right) dc() (string, uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.lease.DC()
+}
+
+func (r *right) granted(g lease.Grant) {
+	r.change(func() { r.lease.Granted(r.clock(), g) })
+}
+
+func (r *right) lead(term uint64, end time.Duration) {
+	r.change(func() { r.lease.Lead(term, end) })
+}
+
+func (r *right) follow() { r.change(func() { r.lease.Follow() }) }
+
+// change runs f under the lock, then hands the new end on to the kernel guard
+// and the keeper. The guard gets the remaining lease at this very moment, never
+// a constant: a late grant must not lengthen it.
+func (r *right) change(f func()) {
+	r.mu.Lock()
+	before := r.lease.End()
+	f()
+	end := r.lease.End()
+	r.mu.Unlock()
+	if end == before {
+		return
+	}
+	if r.guard != nil {
+		r.guard.Renew(max(0, end-r.clock()))
+	}
+	if r.keep != nil {
+		// Losing the record costs adoption of the lease after a crash, nothing else.
+		_ = r.keep.Save(Kept{Incarnation: r.incarnation, End: end})
+	}
+}
