@@ -20,13 +20,13 @@ type Config struct {
 	ClusterDir   string         // raft log, certificates, keys
 	RunDir       string         // api.sock, lrm.json
 	LogLevel     slog.Level
-	DetectWithin time.Duration  // D of timing.md: last beat sent to counted lost
-	Voters       int            // how many nodes vote
-	DeadVoter    time.Duration  // how long a voter may be away before another votes for it
-	Witness      bool           // votes, runs nothing
-	Watchdog     string         // device, "" for none
-	Realtime     bool           // real-time scheduling of the daemon's threads where permitted
-	Metrics      netip.AddrPort // Prometheus listener; invalid for none
-	Group        string         // members may use the local socket
-	Inputs       int            // scheduler inputs kept
+	DetectWithin time.Duration // D of timing.md: last beat sent to counted lost
+	Voters       int           // how many nodes vote
+
+	Witness  bool           // votes, runs nothing
+	Watchdog string         // device, "" for none
+	Realtime bool           // real-time scheduling of the daemon's threads where permitted
+	Metrics  netip.AddrPort // Prometheus listener; invalid for none
+	Group    string         // members may use the local socket
+	Inputs   int            // scheduler inputs kept
 }

@@ -57,7 +57,7 @@ type Status struct {
 	Cluster    string    `json:"cluster"`
 	ClusterID  string    `json:"cluster_id"`
 	Node       string    `json:"node"`
-	DC         string    `json:"dc"`
+	DC         string    `json:"dc"`      // "" while there is none
 	Members    []Member  `json:"members"` // by name
 	Voters     int       `json:"voters"`
 	Majority   int       `json:"majority"`

@@ -33,20 +33,20 @@ type Entrant struct {
 type Host interface {
 	// DC is the name of the current DC as known here; self says it is this node with a valid lease.
 	DC() (name string, self bool)
-	// Members lists all configured nodes by name.
+	// Members lists all configured nodes by name, as this node knows them.
 	Members(ctx context.Context) ([]Member, error)
 	// CIB is the configuration as XML, for a backup.
 	CIB(ctx context.Context) ([]byte, error)
-	// Drain (this node) moves everything away and returns when nothing runs here.
+	// Drain moves everything away from this node and returns when nothing runs here.
 	Drain(ctx context.Context) error
-	// Stop ends this daemon soon; the caller has got its answer before.
+	// HandOver (DC) makes another node the DC.
+	HandOver(ctx context.Context) error
+	// Stop ends this daemon soon; it returns before.
 	Stop(cause string)
 
 	// Admit (DC) puts the node into the CIB and into raft as a non-voter. A
 	// known name with another raft id replaces the old raft server.
 	Admit(ctx context.Context, e Entrant) error
-	// SetVoter (DC) makes a member a voter or a non-voter.
-	SetVoter(ctx context.Context, name string, voter bool) error
 	// Remove (DC) takes a node out of raft and out of the CIB, with its status.
 	Remove(ctx context.Context, name string) error
 }

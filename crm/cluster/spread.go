@@ -1,0 +1,209 @@
+package cluster
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"systole/crm/api"
+)
+
+// Trust travels two ways: the DC pushes a new document to every node at once,
+// and each node asks the others now and then, for what it missed.
+
+// peerTimeout bounds one question to a node: a renewal in the answer included.
+const peerTimeout = 10 * time.Second
+
+// lateNode did not take a pushed trust.
+type lateNode struct {
+	node string
+	err  error
+}
+
+// spread adopts a new trust here and pushes it to all other members but except.
+// Nodes that did not take it are named; they will ask for it.
+func (s *Server) spread(ctx context.Context, t Trust, except string) ([]lateNode, error) {
+	if err := s.believe(ctx, t); err != nil {
+		return nil, err
+	}
+	members, err := s.o.Host.Members(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var mu sync.Mutex
+	var late []lateNode
+	s.each(ctx, members, func(ctx context.Context, m Member) {
+		if m.Name == except {
+			return
+		}
+		if err := s.peer(ctx, m.Name, verbAdopt, json.RawMessage(t.encode()), nil); err != nil {
+			mu.Lock()
+			defer mu.Unlock()
+			late = append(late, lateNode{m.Name, err})
+		}
+	})
+	slices.SortFunc(late, func(a, b lateNode) int { return cmp.Compare(a.node, b.node) })
+	return late, nil
+}
+
+// each calls f for all members but this node, at once, and waits.
+func (s *Server) each(ctx context.Context, members []Member, f func(context.Context, Member)) {
+	self := s.o.Dir.Identity().Node
+	var wg sync.WaitGroup
+	for _, m := range members {
+		if m.Name == self {
+			continue
+		}
+		wg.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, peerTimeout)
+			defer cancel()
+			f(ctx, m)
+		})
+	}
+	wg.Wait()
+}
+
+// believe takes a newer trust with all that follows: new connections use it, the
+// certificate is renewed if its CA is on the way out, the CA key is fetched.
+func (s *Server) believe(ctx context.Context, t Trust) error {
+	changed, err := s.o.Dir.adopt(t)
+	if err != nil || !changed {
+		return err
+	}
+	if err := s.reload(); err != nil {
+		return err
+	}
+	s.o.Log.Info("trust changed", "generation", t.Generation)
+	return s.tidy(ctx)
+}
+
+// takeTrust answers a push.
+func (s *Server) takeTrust(ctx context.Context, raw json.RawMessage) (struct{}, error) {
+	t, err := parseTrust(raw)
+	if err != nil {
+		return struct{}{}, refuse(api.CodeConfig, "%v", err)
+	}
+	return struct{}{}, s.believe(ctx, t)
+}
+
+// trustRequest asks for a trust newer than a generation.
+type trustRequest struct {
+	Have uint64 `json:"have"`
+}
+
+type trustReply struct {
+	Trust json.RawMessage `json:"trust,omitempty"`
+}
+
+// tellTrust answers a node that asks; one of the same generation may still be
+// the other of two, so equal generations are told too.
+func (s *Server) tellTrust(_ context.Context, r trustRequest) (trustReply, error) {
+	t := s.o.Dir.Trust()
+	if t.Generation < r.Have {
+		return trustReply{}, nil
+	}
+	return trustReply{t.encode()}, nil
+}
+
+// pull asks all others for a newer trust.
+func (s *Server) pull(ctx context.Context) error {
+	var mu sync.Mutex
+	newest := s.o.Dir.Trust()
+	s.each(ctx, s.o.Dir.Members(), func(ctx context.Context, m Member) {
+		var r trustReply
+		if s.peer(ctx, m.Name, verbTrust, trustRequest{newest.Generation}, &r) != nil || r.Trust == nil {
+			return
+		}
+		t, err := parseTrust(r.Trust)
+		if err != nil {
+			s.o.Log.Warn("trust not understood", "peer", m.Name, "err", err)
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if t.newerThan(newest) {
+			newest = t
+		}
+	})
+	return s.believe(ctx, newest)
+}
+
+// rotate (DC) replaces the cluster key, and the CA if asked, in three steps.
+// After each, what every node sends is understood by every other; it may stop
+// after any of them and be begun again.
+func (s *Server) rotate(ctx context.Context, r RotateRequest) (Report, error) {
+	return onDC(ctx, s, verbRotate, r, func(ctx context.Context, r RotateRequest) (Report, error) {
+		if !s.changing.TryLock() {
+			return Report{}, errChanging
+		}
+		defer s.changing.Unlock()
+		if err := s.pull(ctx); err != nil { // a former DC may have made a newer one
+			return Report{}, err
+		}
+		var ca *authority
+		var caDER []byte
+		if r.CA {
+			var err error
+			if ca, err = newAuthority(s.o.Dir.Identity().Cluster, s.o.Now()); err != nil {
+				return Report{}, err
+			}
+			caDER = ca.cert.Raw
+		}
+		return s.rotateSteps(ctx, r, ca, []trustStep{
+			{"install", func(t Trust) Trust { return t.installing(random(32), caDER) }},
+			{"use", func(t Trust) Trust { return t.using(r.CA, s.o.Now()) }},
+			{"remove", Trust.removing},
+		})
+	})
+}
+
+// trustStep makes the next trust of a rotation.
+type trustStep struct {
+	name string
+	make func(Trust) Trust
+}
+
+func (s *Server) rotateSteps(ctx context.Context, r RotateRequest, ca *authority, steps []trustStep) (Report, error) {
+	var report Report
+	for i, step := range steps {
+		late, err := s.spread(ctx, step.make(s.o.Dir.Trust()), "")
+		if err != nil {
+			return report, err
+		}
+		if i == 0 && ca != nil {
+			key, err := encodeKey(ca.key)
+			if err != nil {
+				return report, err
+			}
+			if err := s.o.Dir.setCAKey(key); err != nil {
+				return report, err
+			}
+		}
+		if len(late) > 0 && !r.Force {
+			return report, refuse(api.CodeTemporary, "%s: the rotation stopped after step %d of %d (%s), old and new keys both work; run it again when all nodes answer, or force it",
+				describeLate(late), i+1, len(steps), step.name)
+		}
+		for _, l := range late {
+			report.Done = append(report.Done, fmt.Sprintf("Step %s: node %s does not answer; it fetches the new keys when it is back.", step.name, l.node))
+		}
+	}
+	what := "cluster key"
+	if r.CA {
+		what = "cluster key, CA and all certificates"
+	}
+	report.Done = append(report.Done, fmt.Sprintf("Replaced the %s on all nodes (generation %d).", what, s.o.Dir.Trust().Generation))
+	return report, s.record(ctx, "rotate-keys", "%s", what)
+}
+
+func describeLate(late []lateNode) string {
+	var parts []string
+	for _, l := range late {
+		parts = append(parts, fmt.Sprintf("node %s: %v", l.node, l.err))
+	}
+	return strings.Join(parts, "; ")
+}
