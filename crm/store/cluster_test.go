@@ -38,6 +38,7 @@ type node struct {
 	stop   context.CancelFunc
 	ended  chan error
 	rate   float64 // of its clock
+	life   string  // incarnation of a new store
 }
 
 func newCluster(t *testing.T, r rules) *cluster {
@@ -72,7 +73,7 @@ func testCIB() *cib.CIB {
 }
 
 func (c *cluster) add(name string) *node {
-	n := &node{c: c, name: name, memory: NewMemory(), rate: 1}
+	n := &node{c: c, name: name, memory: NewMemory(), rate: 1, life: "1"}
 	c.nodes[name] = n
 	return n
 }
@@ -100,10 +101,12 @@ func (n *node) clock() time.Duration {
 
 func (n *node) config() Config {
 	return Config{
-		Memory: n.memory, Node: n.name, Incarnation: "1", Fabric: n.fabric,
+		Memory: n.memory, Node: n.name, Incarnation: n.life, Fabric: n.fabric,
 		Timing: lease.Default(), Clock: n.clock, Log: testLog(n.name), rules: n.c.rules,
 	}
 }
+
+func testLogger() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // testLog shows the log with SYSTOLE_TEST_LOG=1.
 func testLog(node string) *slog.Logger {

@@ -75,10 +75,7 @@ func (g *gate) Consumer() <-chan raft.RPC { return g.ch }
 // loop could be answered while a vote is being written (upstream issue 695).
 func (g *gate) SetHeartbeatHandler(cb func(raft.RPC)) {
 	if g.rules.fastPath {
-		g.NetworkTransport.SetHeartbeatHandler(func(rpc raft.RPC) {
-			g.hear(&rpc, rpc.Command.(*raft.AppendEntriesRequest))
-			cb(rpc)
-		})
+		g.NetworkTransport.SetHeartbeatHandler(cb)
 	}
 }
 
@@ -86,7 +83,7 @@ func (g *gate) SetHeartbeatHandler(cb func(raft.RPC)) {
 // although heartbeats have stopped, and it wedges after stalls (upstream issue 612).
 func (g *gate) AppendEntriesPipeline(id raft.ServerID, a raft.ServerAddress) (raft.AppendPipeline, error) {
 	if g.rules.pipeline {
-		return g.NetworkTransport.AppendEntriesPipeline(id, a)
+		return g.NetworkTransport.AppendEntriesPipeline(id, target(id, a))
 	}
 	return nil, raft.ErrPipelineReplicationNotSupported
 }
@@ -211,7 +208,7 @@ func (g *gate) AppendEntries(id raft.ServerID, a raft.ServerAddress, q *raft.App
 		return ErrClosed
 	}
 	sent := g.clock()
-	err := g.NetworkTransport.AppendEntries(id, a, q, r)
+	err := g.NetworkTransport.AppendEntries(id, target(id, a), q, r)
 	if err != nil {
 		return err
 	}
@@ -245,7 +242,7 @@ func (g *gate) RequestVote(id raft.ServerID, a raft.ServerAddress, q *raft.Reque
 	if !ok {
 		return errBound
 	}
-	return g.NetworkTransport.RequestVote(id, a, q, r)
+	return g.NetworkTransport.RequestVote(id, target(id, a), q, r)
 }
 
 // RequestPreVote waits for this node's turn among the candidates, then asks the voter
@@ -258,7 +255,7 @@ func (g *gate) RequestPreVote(id raft.ServerID, a raft.ServerAddress, q *raft.Re
 	until := g.clock() + g.timing.Promise
 	for {
 		*r = raft.RequestPreVoteResponse{}
-		err := g.NetworkTransport.RequestPreVote(id, a, q, r)
+		err := g.NetworkTransport.RequestPreVote(id, target(id, a), q, r)
 		if err != nil || r.Granted || r.Term > q.Term || g.clock() > until || !g.sleep(askAgain) {
 			return err
 		}
@@ -279,7 +276,12 @@ func (g *gate) InstallSnapshot(id raft.ServerID, a raft.ServerAddress, q *raft.I
 	if g.stalled() {
 		return errStalled
 	}
-	return g.NetworkTransport.InstallSnapshot(id, a, q, r, data)
+	return g.NetworkTransport.InstallSnapshot(id, target(id, a), q, r, data)
+}
+
+// TimeoutNow asks a released voter to campaign.
+func (g *gate) TimeoutNow(id raft.ServerID, a raft.ServerAddress, q *raft.TimeoutNowRequest, r *raft.TimeoutNowResponse) error {
+	return g.NetworkTransport.TimeoutNow(id, target(id, a), q, r)
 }
 
 // leaseEnd is when the DC lease of the term ends, 0 when there is none.

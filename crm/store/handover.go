@@ -71,7 +71,7 @@ func (s *Store) releaseVoters(ctx context.Context, term uint64) (raft.Server, er
 		}
 		asked++
 		go func() {
-			last, err := s.askRelease(ctx, string(v.Address), term)
+			last, err := s.askRelease(ctx, target(v.ID, v.Address), term)
 			answers <- answer{v, last, err}
 		}()
 	}
@@ -97,8 +97,8 @@ func (s *Store) releaseVoters(ctx context.Context, term uint64) (raft.Server, er
 
 // A release is the term and this node's raft id; the answer is one byte, 1 for done,
 // and the last index of the voter's log.
-func (s *Store) askRelease(ctx context.Context, addr string, term uint64) (last uint64, err error) {
-	c, err := s.streams.dial(ctx, addr, purposeRelease)
+func (s *Store) askRelease(ctx context.Context, to raft.ServerAddress, term uint64) (last uint64, err error) {
+	c, err := s.streams.dial(ctx, to, purposeRelease)
 	if err != nil {
 		return 0, err
 	}
@@ -113,10 +113,10 @@ func (s *Store) askRelease(ctx context.Context, addr string, term uint64) (last 
 	}
 	var b [9]byte
 	if _, err := io.ReadFull(c, b[:]); err != nil {
-		return 0, fmt.Errorf("release by %s: %w", addr, err)
+		return 0, fmt.Errorf("release by %s: %w", to, err)
 	}
 	if b[0] != 1 {
-		return 0, fmt.Errorf("%s was bound to another leader", addr)
+		return 0, fmt.Errorf("%s was bound to another leader", to)
 	}
 	return binary.BigEndian.Uint64(b[1:]), nil
 }

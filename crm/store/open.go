@@ -220,7 +220,7 @@ func (c *Config) check() error {
 			problems = append(problems, errors.New("store: "+what))
 		}
 	}
-	miss(c.Node == "" || strings.Contains(c.Node, "/"), "the node's name is empty or contains a slash")
+	miss(c.Node == "" || strings.ContainsAny(c.Node, "/@"), "the node's name is empty or contains a slash or an at-sign")
 	miss(c.Fabric == nil, "there is no fabric")
 	miss(c.Clock == nil, "there is no clock")
 	miss(c.Timing.Promise == 0, "there is no timing")

@@ -25,7 +25,7 @@ type Config struct {
 	// Memory is the disk of a simulated node: opened again after a crash it holds
 	// what was written. Only with an empty Dir; nil makes a fresh one.
 	Memory *Memory
-	// Node is this node's name.
+	// Node is this node's name, as its certificate says; without slash and at-sign.
 	Node string
 	// Incarnation makes the raft id "node/incarnation" of a store that is new. It must
 	// never be used twice for one node; "" draws 65 random bits. An existing store
@@ -107,7 +107,7 @@ func Open(cfg Config) (s *Store, err error) {
 	}
 	s.disk = newDisk(f.log, f.stable, cfg.Clock, s.fail)
 	s.machine = newMachine(s.fail)
-	s.streams = newStreams(cfg.Fabric, cfg.Timing, cfg.Log)
+	s.streams = newStreams(cfg.Fabric, s.id, cfg.Timing, cfg.Log)
 	s.streams.release = s.serveRelease
 	rc := raftConfig(&cfg, s.id, s.notify)
 	trans := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{

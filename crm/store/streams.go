@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,13 +18,15 @@ import (
 )
 
 // Every stream of ProtoRaft begins with a prelude of the dialler: version, purpose,
-// and the DC lease it would count on. A voter whose promise is too short for that
-// lease refuses the stream: such two must not form a quorum (I1).
+// the DC lease it would count on, and the raft id it wants to talk to. A voter whose
+// promise is too short for that lease refuses the stream: such two must not form a
+// quorum (I1). So does a server with another id: raft itself never looks who answers
+// at an address, and would count the vote of a node that has lost its store (V5).
 const (
 	preludeVersion byte = 1
 	purposeRaft    byte = 'r'
 	purposeRelease byte = 'l'
-	preludeSize         = 10
+	preludeHead         = 11 // and the id, whose length is the last byte of the head
 )
 
 // preludeTime bounds how long an accepted stream may stay silent before its prelude.
@@ -32,6 +35,7 @@ const preludeTime = 5 * time.Second
 // streams is raft's stream layer over the fabric.
 type streams struct {
 	fabric  transport.Fabric
+	self    raft.ServerID
 	in      net.Listener
 	timing  lease.Timing
 	log     *slog.Logger
@@ -45,9 +49,9 @@ type streams struct {
 	wg   sync.WaitGroup
 }
 
-func newStreams(f transport.Fabric, t lease.Timing, log *slog.Logger) *streams {
+func newStreams(f transport.Fabric, self raft.ServerID, t lease.Timing, log *slog.Logger) *streams {
 	return &streams{
-		fabric: f, in: f.Listener(transport.ProtoRaft), timing: t, log: log,
+		fabric: f, self: self, in: f.Listener(transport.ProtoRaft), timing: t, log: log,
 		ready: make(chan net.Conn), open: make(map[net.Conn]bool), done: make(chan struct{}),
 	}
 }
@@ -92,12 +96,19 @@ func (s *streams) sort(c net.Conn) {
 func (s *streams) readPrelude(c net.Conn) (purpose byte, err error) {
 	c.SetReadDeadline(time.Now().Add(preludeTime))
 	defer c.SetReadDeadline(time.Time{})
-	var b [preludeSize]byte
+	var b [preludeHead]byte
 	if _, err := io.ReadFull(c, b[:]); err != nil {
 		return 0, err
 	}
 	if b[0] != preludeVersion || b[1] != purposeRaft && b[1] != purposeRelease {
 		return 0, fmt.Errorf("store protocol %d/%d is unknown here: upgrade the older node", b[0], b[1])
+	}
+	id := make([]byte, b[10])
+	if _, err := io.ReadFull(c, id); err != nil {
+		return 0, err
+	}
+	if string(id) != string(s.self) {
+		return 0, fmt.Errorf("the peer wants server %q, this is %q: a store that was lost joins again as a new server; remove the old one", id, s.self)
 	}
 	theirs := time.Duration(binary.BigEndian.Uint64(b[2:]))
 	if theirs < 0 || lease.Stretch(theirs+lease.Grain) > s.timing.Promise {
@@ -106,13 +117,20 @@ func (s *streams) readPrelude(c net.Conn) (purpose byte, err error) {
 	return b[1], nil
 }
 
-// dial opens a stream and says what it is for.
-func (s *streams) dial(ctx context.Context, addr string, purpose byte) (net.Conn, error) {
-	c, err := s.fabric.Dial(ctx, addr, "", transport.ProtoRaft)
+// target is the address that raft's transport dials: the server's id and where it is.
+func target(id raft.ServerID, addr raft.ServerAddress) raft.ServerAddress {
+	return raft.ServerAddress(id) + "@" + addr
+}
+
+// dial opens a stream to a target and says what it is for.
+func (s *streams) dial(ctx context.Context, to raft.ServerAddress, purpose byte) (net.Conn, error) {
+	id, addr, _ := strings.Cut(string(to), "@")
+	c, err := s.fabric.Dial(ctx, addr, nodeOf(raft.ServerID(id)), transport.ProtoRaft)
 	if err != nil {
 		return nil, err
 	}
 	prelude := binary.BigEndian.AppendUint64([]byte{preludeVersion, purpose}, uint64(s.timing.DCLease))
+	prelude = append(append(prelude, byte(len(id))), id...)
 	if deadline, ok := ctx.Deadline(); ok {
 		c.SetWriteDeadline(deadline)
 	}
@@ -137,7 +155,7 @@ func (s *streams) Dial(a raft.ServerAddress, timeout time.Duration) (net.Conn, e
 		case <-stop:
 		}
 	}()
-	return s.dial(ctx, string(a), purposeRaft)
+	return s.dial(ctx, a, purposeRaft)
 }
 
 // Accept implements raft.StreamLayer.
