@@ -42,11 +42,12 @@ const (
 
 // Command is what to run.
 type Command struct {
-	Path  string   // absolute
-	Args  []string // without argv[0]
-	Env   []string // complete: nothing is inherited
-	Dir   string   // "" is the root directory
-	Stdin []byte   // nil is an empty one
+	Path  string     // absolute
+	Args  []string   // without argv[0]
+	Env   []string   // complete: nothing is inherited
+	Dir   string     // "" is the root directory
+	Stdin []byte     // nil is an empty one
+	Files []*os.File // inherited as descriptors 3, 4, …
 }
 
 // Exit is how it ended.
@@ -122,7 +123,7 @@ func (c Command) cmd(attr *syscall.SysProcAttr) *exec.Cmd {
 	if env == nil {
 		env = []string{}
 	}
-	return &exec.Cmd{Path: c.Path, Args: append([]string{c.Path}, c.Args...), Env: env, Dir: dir, SysProcAttr: attr}
+	return &exec.Cmd{Path: c.Path, Args: append([]string{c.Path}, c.Args...), Env: env, Dir: dir, ExtraFiles: c.Files, SysProcAttr: attr}
 }
 
 // await waits for the exit; when ctx is done first it ends the whole group.

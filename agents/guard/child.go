@@ -1,0 +1,229 @@
+package guard
+
+import (
+	"bufio"
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// Child is the guard process: it reads commands from connections to the socket
+// it inherits as descriptor 3, and removes the protected addresses when the
+// instant it was last told has passed. It ends when it guards nothing and
+// nobody is connected. It returns the exit status.
+func Child() int {
+	listener, err := net.FileListener(os.NewFile(3, "guard.sock"))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "guard process:", err)
+		return 1
+	}
+	_ = unix.Setpriority(unix.PRIO_PROCESS, 0, -15) // as much ahead of others as is permitted
+	k := &keeper{addrs: map[Address]time.Duration{}, remove: removeAddress, shorten: shortenAddress}
+	k.serve(listener)
+	return 0
+}
+
+// keeper is what the process guards. serve's goroutine owns it.
+type keeper struct {
+	addrs   map[Address]time.Duration // when valid_lft was last set
+	until   time.Duration
+	remove  func(Address) error
+	shorten func(a Address, seconds int) error
+}
+
+// command is one line from the daemon.
+type command struct {
+	line   string
+	answer chan string
+}
+
+// connectFirst bounds the wait for the daemon that started this process.
+const connectFirst = 10 * time.Second
+
+// lookAgain bounds every wait: timers stand still while the machine is
+// suspended, the lease does not.
+const lookAgain = 250 * time.Millisecond
+
+func (k *keeper) serve(listener net.Listener) {
+	commands, joined, left := make(chan command), make(chan struct{}), make(chan struct{})
+	go accept(listener, commands, joined, left)
+	connected, idle := 0, time.Now().Add(connectFirst)
+	for {
+		live := boottime() < k.until
+		if connected == 0 && (len(k.addrs) == 0 || !live) && time.Now().After(idle) {
+			return // nothing to guard any more; a new daemon starts a new process
+		}
+		wait := lookAgain
+		if live && len(k.addrs) > 0 {
+			wait = min(wait, k.until-boottime())
+		}
+		select {
+		case <-joined:
+			connected++
+		case <-left:
+			connected--
+			idle = time.Now()
+		case c := <-commands:
+			c.answer <- k.obey(c.line)
+		case <-time.After(wait):
+			if live && boottime() >= k.until {
+				k.expire()
+			}
+		}
+	}
+}
+
+// accept serves every connection in a goroutine of its own; all end with the process.
+func accept(listener net.Listener, commands chan<- command, joined, left chan<- struct{}) {
+	for {
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		joined <- struct{}{}
+		go func() {
+			defer func() { conn.Close(); left <- struct{}{} }()
+			for lines := bufio.NewScanner(conn); lines.Scan(); {
+				c := command{lines.Text(), make(chan string, 1)}
+				commands <- c
+				if _, err := fmt.Fprintln(conn, <-c.answer); err != nil {
+					return
+				}
+			}
+		}()
+	}
+}
+
+// obey carries out one command: protect DEVICE ADDR, release DEVICE ADDR,
+// until NANOSECONDS (on CLOCK_BOOTTIME), list.
+func (k *keeper) obey(line string) string {
+	fields := strings.Fields(line)
+	if len(fields) == 3 && (fields[0] == "protect" || fields[0] == "release") {
+		a, err := parse(fields[1], fields[2])
+		if err != nil {
+			return "error " + err.Error()
+		}
+		if fields[0] == "release" {
+			delete(k.addrs, a)
+			if err := k.shorten(a, forever); err != nil {
+				return "error " + err.Error()
+			}
+			return "ok"
+		}
+		if _, known := k.addrs[a]; !known {
+			k.addrs[a] = 0
+		}
+		k.settle()
+		return "ok"
+	}
+	if len(fields) == 2 && fields[0] == "until" {
+		ns, err := strconv.ParseInt(fields[1], 10, 64)
+		if err != nil {
+			return "error not an instant: " + fields[1]
+		}
+		k.until = time.Duration(ns)
+		k.settle()
+		return "ok"
+	}
+	if len(fields) == 1 && fields[0] == "list" {
+		answer := "ok"
+		for _, a := range k.sorted() {
+			answer += " " + a.Device + " " + a.Addr.String()
+		}
+		return answer
+	}
+	return "error not a command"
+}
+
+func (k *keeper) sorted() []Address {
+	return slices.SortedFunc(maps.Keys(k.addrs), func(a, b Address) int {
+		return cmp.Or(cmp.Compare(a.Device, b.Device), a.Addr.Compare(b.Addr))
+	})
+}
+
+// lifetimeStep is how often valid_lft is set anew; it counts whole seconds.
+const lifetimeStep = 300 * time.Millisecond
+
+// settle brings the kernel in line with the instant.
+func (k *keeper) settle() {
+	now := boottime()
+	if now >= k.until {
+		k.expire()
+		return
+	}
+	seconds := int((k.until-now+time.Second-1)/time.Second) + 1
+	for a, set := range k.addrs {
+		if now-set >= lifetimeStep {
+			if k.shorten(a, seconds) == nil {
+				k.addrs[a] = now
+			}
+		}
+	}
+}
+
+// expire removes every protected address. They stay protected.
+func (k *keeper) expire() {
+	for a := range k.addrs {
+		if err := k.remove(a); err != nil {
+			fmt.Fprintf(os.Stderr, "guard process: remove %v from %s: %v\n", a.Addr, a.Device, err)
+		}
+		k.addrs[a] = 0
+	}
+}
+
+// find looks the address up on the device; nil when it is not there.
+func find(a Address) (netlink.Link, *netlink.Addr, error) {
+	link, err := netlink.LinkByName(a.Device)
+	if errors.As(err, &netlink.LinkNotFoundError{}) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	addrs, err := netlink.AddrList(link, netlink.FAMILY_ALL)
+	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+		return nil, nil, err
+	}
+	for _, have := range addrs {
+		if ip, ok := netip.AddrFromSlice(have.IP); ok && ip.Unmap() == a.Addr {
+			return link, &have, nil
+		}
+	}
+	return link, nil, nil
+}
+
+func removeAddress(a Address) error {
+	link, addr, err := find(a)
+	if err != nil || addr == nil {
+		return err
+	}
+	if err := netlink.AddrDel(link, addr); err != nil && !errors.Is(err, syscall.EADDRNOTAVAIL) {
+		return err
+	}
+	return nil
+}
+
+// forever is the lifetime of an ordinary address (IFA_CACHEINFO, INFINITY_LIFE_TIME).
+const forever = 1<<32 - 1
+
+// shortenAddress sets how long the kernel keeps the address without us.
+func shortenAddress(a Address, seconds int) error {
+	link, addr, err := find(a)
+	if err != nil || addr == nil {
+		return err
+	}
+	addr.ValidLft, addr.PreferedLft = seconds, seconds
+	return netlink.AddrReplace(link, addr)
+}

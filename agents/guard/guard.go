@@ -1,0 +1,236 @@
+// Package guard makes virtual addresses fall silent when the node's lease ends,
+// even if this process is stopped, hangs or is killed.
+//
+// The nftables guard (nftables.go) keeps it in the kernel: an address answers
+// only while it is an element of a set whose elements expire. Where nf_tables
+// has no netdev family, the process guard (process.go) has a small process of
+// its own remove the address, with the kernel's valid_lft behind that. See
+// DESIGN.md for what each holds against, and what neither does.
+//
+// [Guard.Run] owns the backend in one goroutine. Renew never blocks; Protect
+// and Release return when the kernel has it.
+package guard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"systole/resources"
+)
+
+// Kind is how an address is silenced.
+type Kind string
+
+// The kinds, best first.
+const (
+	KindNftables Kind = "nftables" // an expiring set element on the device's egress and ingress hooks
+	KindProcess  Kind = "process"  // a process of its own removes the address; valid_lft behind it
+)
+
+// Address is one address on one device.
+type Address struct {
+	Device string
+	Addr   netip.Addr
+}
+
+// backend holds addresses in the kernel. Its methods are called by one
+// goroutine at a time.
+type backend interface {
+	// protect makes the address answer only while it is live.
+	protect(a Address) error
+	// release lets the address alone again.
+	release(a Address) error
+	// renew makes every protected address live for the time from now, or not at
+	// all when that is too short to be told to the kernel.
+	renew(remaining time.Duration) error
+	// protected is what is protected already, by an earlier daemon.
+	protected() ([]Address, error)
+	kind() Kind
+	bound() time.Duration
+	close() error
+}
+
+// Guard is the address guard of this node; it implements resources.AddressGuard.
+type Guard struct {
+	backend backend
+	lease   resources.Lease
+	log     *slog.Logger
+	until   chan time.Duration // the newest end of the lease, on CLOCK_BOOTTIME
+	calls   chan call
+	ended   chan struct{}
+}
+
+type call struct {
+	do   func() error
+	done chan error
+}
+
+// Config is what a guard is made of.
+type Config struct {
+	// Lease is asked again after each renewal, so that a pause between reading
+	// it and telling the kernel is noticed and undone. nil trusts Renew alone.
+	Lease resources.Lease
+	// Dir is where the process guard has its socket (/run/systole).
+	Dir string
+	// Self is the program to run as the process guard; it must call
+	// agents.RunChild. "" is this executable.
+	Self string
+	// Log; nil discards.
+	Log *slog.Logger
+}
+
+// Open finds the best guard this kernel offers. Its error names what is missing
+// from each.
+func Open(cfg Config) (*Guard, error) {
+	nft, nftErr := openNftables()
+	if nftErr == nil {
+		return newGuard(cfg, nft), nil
+	}
+	proc, err := openProcess(cfg)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("nftables guard: %w", nftErr), fmt.Errorf("process guard: %w", err))
+	}
+	g := newGuard(cfg, proc)
+	g.log.Warn("addresses are guarded by a process, not by nftables: give-up bounds are longer", "err", nftErr)
+	return g, nil
+}
+
+func newGuard(cfg Config, b backend) *Guard {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Guard{
+		backend: b, lease: cfg.Lease, log: cfg.Log,
+		until: make(chan time.Duration, 1), calls: make(chan call), ended: make(chan struct{}),
+	}
+}
+
+// Kind says how addresses are silenced.
+func (g *Guard) Kind() Kind { return g.backend.kind() }
+
+// Bound is how long after the end of the lease every guarded address is
+// certainly silent, whatever became of this process. The give-up bound of the
+// node must not be smaller.
+func (g *Guard) Bound() time.Duration { return g.backend.bound() }
+
+// Renew lets protected addresses answer for the remaining time from now; 0 or
+// less silences them. It returns at once; the newest call counts.
+func (g *Guard) Renew(remaining time.Duration) {
+	until := boottime() + remaining
+	for {
+		select {
+		case g.until <- until:
+			return
+		default:
+		}
+		select {
+		case <-g.until: // an older value nobody has taken yet
+		default:
+		}
+	}
+}
+
+// Protect makes the address answer only while the lease is valid. It is called
+// before the address is added and may be called again.
+func (g *Guard) Protect(ctx context.Context, device, addr string) error {
+	a, err := parse(device, addr)
+	if err != nil {
+		return err
+	}
+	return g.ask(ctx, func() error { return g.backend.protect(a) })
+}
+
+// Release ends Protect; it is called after the address was removed.
+func (g *Guard) Release(ctx context.Context, device, addr string) error {
+	a, err := parse(device, addr)
+	if err != nil {
+		return err
+	}
+	return g.ask(ctx, func() error { return g.backend.release(a) })
+}
+
+func parse(device, addr string) (Address, error) {
+	ip, err := netip.ParseAddr(addr)
+	if err != nil || device == "" || len(device) >= unix.IFNAMSIZ {
+		return Address{}, fmt.Errorf("guard %q on device %q: not an address on a device", addr, device)
+	}
+	return Address{device, ip.Unmap().WithZone("")}, nil
+}
+
+func (g *Guard) ask(ctx context.Context, do func() error) error {
+	c := call{do: do, done: make(chan error, 1)}
+	select {
+	case g.calls <- c:
+		return <-c.done
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-g.ended:
+		return errors.New("the address guard is not running")
+	}
+}
+
+// Run serves until ctx is done, and then leaves everything as it is: protected
+// addresses fall silent at the end of the lease unless a new daemon renews them.
+func (g *Guard) Run(ctx context.Context) error {
+	defer close(g.ended)
+	defer g.backend.close()
+	var until time.Duration
+	known, err := g.backend.protected()
+	if err != nil {
+		return fmt.Errorf("read guarded addresses: %w", err)
+	}
+	if len(known) > 0 {
+		g.log.Info("guarded addresses adopted", "count", len(known))
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case until = <-g.until:
+			g.renew(until)
+		case c := <-g.calls:
+			err := c.do()
+			if err == nil {
+				g.renew(until)
+			}
+			c.done <- err
+		}
+	}
+}
+
+// lateness is how long telling the kernel may take before the remaining lease
+// it was told counts as stale.
+const lateness = 2 * time.Millisecond
+
+// renew tells the kernel what remains. If this process was paused between
+// reading the clock and the kernel's commit, what the kernel has is too long:
+// it is told again at once, until the two were close together.
+func (g *Guard) renew(until time.Duration) {
+	for {
+		read := boottime()
+		remaining := until - read
+		if g.lease != nil {
+			remaining = min(remaining, g.lease.Remaining())
+		}
+		if err := g.backend.renew(remaining); err != nil {
+			g.log.Error("lease of addresses not renewed; they fall silent when the old one ends", "err", err)
+			return
+		}
+		if remaining <= 0 || boottime()-read < lateness {
+			return
+		}
+	}
+}
+
+// boottime is a clock that counts suspended time, as leases do.
+func boottime() time.Duration {
+	var ts unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts) // cannot fail for a clock every kernel has
+	return time.Duration(ts.Nano())
+}

@@ -1,0 +1,195 @@
+package guard
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"systole/agents/internal/nstest"
+)
+
+var contextBackground = context.Background() // for the daemon's process, which has no test
+
+func openBackend(name string) (backend, error) {
+	switch Kind(name) {
+	case KindNftables:
+		return openNftables()
+	case KindProcess:
+		return openProcess(Config{Dir: os.Getenv("DIR")})
+	}
+	return nil, fmt.Errorf("no backend %q", name)
+}
+
+const vip4, vip6 = "192.0.2.100", "2001:db8::100"
+
+// The heart of it: a stopped daemon cannot renew, and the address is silent
+// one lease after the last renewal, to the kernel's grain.
+func TestSilentWhenTheDaemonIsStopped(t *testing.T) {
+	if !nstest.Isolated(t) {
+		return
+	}
+	w := nstest.NewWire(t)
+	n, err := openNftables()
+	if err != nil {
+		t.Skip("needs the netdev family of nf_tables: ", err)
+	}
+	t.Logf("grain of the kernel's timeouts: %v", n.bound())
+	d := startDaemon(t, string(KindNftables), w, vip4, vip6)
+	addVIP(t, w, vip4, vip6)
+	for _, addr := range []string{vip4, vip6} {
+		a := newAsker(t, w, addr)
+		if _, _, answers := a.listen(t, 4*lease); answers < 100 {
+			t.Errorf("%s answered only %d times while renewed", addr, answers)
+		}
+		d.beat()
+		d.signal(syscall.SIGSTOP)
+		began := boottime()
+		_, last, answers := a.listen(t, 3*lease)
+		renewed := d.last(began)
+		if renewed > began {
+			renewed = began
+		}
+		after := last - renewed
+		t.Logf("%s: stopped; last answer %v after the last renewal", addr, after)
+		if answers == 0 || after > lease+n.bound() {
+			t.Errorf("%s: %d answers, the last %v after the last renewal; want at most %v", addr, answers, after, lease+n.bound())
+		}
+		d.signal(syscall.SIGCONT)
+		resumed := boottime()
+		first, _, answers := a.listen(t, 2*lease)
+		if answers == 0 {
+			t.Errorf("%s: no answer after the daemon went on", addr)
+		}
+		t.Logf("%s: continued; answers again after %v", addr, first-resumed)
+	}
+	d.signal(syscall.SIGKILL)
+	a := newAsker(t, w, vip4)
+	a.listen(t, lease+n.bound())
+	if _, _, answers := a.listen(t, lease); answers != 0 {
+		t.Errorf("%d answers after the daemon was killed", answers)
+	}
+	// A new daemon finds the guarded addresses and may let them answer again.
+	g := newGuard(Config{}, n)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- g.Run(ctx) }()
+	if _, _, answers := a.listen(t, 50*time.Millisecond); answers != 0 {
+		t.Errorf("%d answers before the new daemon has a lease", answers)
+	}
+	g.Renew(lease)
+	if _, _, answers := a.listen(t, lease/2); answers == 0 {
+		t.Error("no answer for a new daemon's lease")
+	}
+	// Another address of the device was never touched; released ones are free.
+	if _, _, answers := newAsker(t, w, "192.0.2.1").listen(t, 50*time.Millisecond); answers == 0 {
+		t.Error("an address that is not guarded does not answer")
+	}
+	for _, addr := range []string{vip4, vip6, vip6} {
+		if err := g.Release(t.Context(), w.Near, addr); err != nil {
+			t.Error(err)
+		}
+	}
+	g.Renew(0)
+	if _, _, answers := a.listen(t, 50*time.Millisecond); answers == 0 {
+		t.Error("no answer after release")
+	}
+	if known, err := n.protected(); err != nil || len(known) != 0 {
+		t.Errorf("left after release: %v, %v", known, err)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+// Without nftables a process does it: as fast when only the daemon hangs, and
+// by valid_lft when it hangs too.
+func TestProcessGuard(t *testing.T) {
+	if !nstest.Isolated(t) {
+		return
+	}
+	w := nstest.NewWire(t)
+	t.Setenv("DIR", t.TempDir())
+	d := startDaemon(t, string(KindProcess), w, vip4)
+	addVIP(t, w, vip4)
+	a := newAsker(t, w, vip4)
+	if _, _, answers := a.listen(t, 2*lease); answers < 50 {
+		t.Errorf("only %d answers while renewed", answers)
+	}
+	d.beat()
+	d.signal(syscall.SIGSTOP)
+	began := boottime()
+	_, last, _ := a.listen(t, 3*lease)
+	after := last - min(d.last(began), began)
+	t.Logf("daemon stopped; last answer %v after the last renewal", after)
+	if after > lease+50*time.Millisecond {
+		t.Errorf("last answer %v after the last renewal of %v", after, lease)
+	}
+
+	addVIP(t, w, vip4) // the agent started again
+	d.signal(syscall.SIGCONT)
+	d.beat()
+	d.beat()
+	child := childOf(t, d.cmd.Process.Pid)
+	for _, pid := range []int{d.cmd.Process.Pid, child} {
+		if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+	}
+	began = boottime()
+	_, last, answers := a.listen(t, lease+lifetimeBound+500*time.Millisecond)
+	after = last - began
+	t.Logf("both stopped; last answer %v later", after)
+	if answers == 0 || after > lease+lifetimeBound {
+		t.Errorf("%d answers, the last %v after both stopped; want at most %v", answers, after, lease+lifetimeBound)
+	}
+
+	// A killed daemon is replaced; the process knows what it guards, and goes
+	// when there is nothing left.
+	d.signal(syscall.SIGKILL)
+	syscall.Kill(child, syscall.SIGCONT)
+	b, err := openProcess(Config{Dir: os.Getenv("DIR")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if known, err := b.protected(); err != nil || len(known) != 1 || known[0].Addr.String() != vip4 {
+		t.Errorf("guarded after the daemon was replaced: %v, %v", known, err)
+	}
+	if err := b.release(Address{w.Near, netipMust(vip4)}); err != nil {
+		t.Error(err)
+	}
+	b.close()
+	for began := time.Now(); alive(child); {
+		if time.Since(began) > 5*time.Second {
+			t.Fatal("the guard process does not end")
+		}
+	}
+}
+
+// alive is whether the process runs; a zombie does not.
+func alive(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err == nil && !strings.Contains(string(stat), ") Z ")
+}
+
+// childOf is the only child of a process.
+func childOf(t *testing.T, parent int) int {
+	t.Helper()
+	files, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, f := range files {
+		b, _ := os.ReadFile(f)
+		_, rest, _ := strings.Cut(string(b), ") ")
+		if fields := strings.Fields(rest); len(fields) > 1 && fields[1] == strconv.Itoa(parent) {
+			pid, _ := strconv.Atoi(strings.Fields(string(b))[0])
+			return pid
+		}
+	}
+	t.Fatal("no guard process")
+	return 0
+}

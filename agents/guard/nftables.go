@@ -1,0 +1,240 @@
+package guard
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/google/nftables"
+)
+
+// tablePrefix marks our tables; nothing else is ever touched.
+const tablePrefix = "systole-guard-"
+
+const (
+	setGuarded4, setLive4 = "guarded4", "live4"
+	setGuarded6, setLive6 = "guarded6", "live6"
+)
+
+// minLive is the shortest time given to the kernel. It counts in jiffies (4 ms
+// at 250 Hz) and rounds down, and an element whose time rounds to zero would
+// never expire.
+const minLive = 20 * time.Millisecond
+
+// nft is the nftables guard: one netdev table for each device with guarded
+// addresses. Its goroutine owns it.
+type nft struct {
+	conn  *nftables.Conn
+	addrs map[Address]bool
+	grain time.Duration
+}
+
+// openNftables tries everything the guard needs on a table of its own, and
+// measures the grain of the kernel's timeouts.
+func openNftables() (*nft, error) {
+	conn, err := nftables.New(nftables.AsLasting())
+	if err != nil {
+		return nil, fmt.Errorf("open netlink: %w", err)
+	}
+	n := &nft{conn: conn, addrs: map[Address]bool{}}
+	if err := n.measure(); err != nil {
+		conn.CloseLasting()
+		return nil, err
+	}
+	return n, nil
+}
+
+func (n *nft) kind() Kind           { return KindNftables }
+func (n *nft) bound() time.Duration { return n.grain }
+func (n *nft) close() error         { return n.conn.CloseLasting() }
+
+func table(device string) *nftables.Table {
+	return &nftables.Table{Family: nftables.TableFamilyNetdev, Name: tablePrefix + device}
+}
+
+// sets are the guarded and the live set for the address's family.
+func sets(t *nftables.Table, v4 bool) (guarded, live *nftables.Set) {
+	g, l, key := setGuarded6, setLive6, nftables.TypeIP6Addr
+	if v4 {
+		g, l, key = setGuarded4, setLive4, nftables.TypeIPAddr
+	}
+	return &nftables.Set{Table: t, Name: g, KeyType: key}, &nftables.Set{Table: t, Name: l, KeyType: key, HasTimeout: true}
+}
+
+// protect writes the whole table in one transaction: it is right whatever was
+// there, also when the device was made anew and took the chains with it.
+func (n *nft) protect(a Address) error {
+	if err := n.transaction(func() error {
+		t := n.conn.AddTable(table(a.Device))
+		for _, v4 := range []bool{true, false} {
+			guarded, live := sets(t, v4)
+			if err := errors.Join(n.conn.AddSet(guarded, nil), n.conn.AddSet(live, nil)); err != nil {
+				return err
+			}
+		}
+		guarded, _ := sets(t, a.Addr.Is4())
+		if err := n.conn.SetAddElements(guarded, []nftables.SetElement{{Key: a.Addr.AsSlice()}}); err != nil {
+			return err
+		}
+		n.addChains(t, a.Device)
+		return nil
+	}); err != nil {
+		return fmt.Errorf("guard %v on %s: %w", a.Addr, a.Device, err)
+	}
+	n.addrs[a] = true
+	return nil
+}
+
+// release takes the address out of both sets, and the table with the last one.
+func (n *nft) release(a Address) error {
+	if !n.addrs[a] {
+		return nil
+	}
+	last := true
+	for other := range n.addrs {
+		last = last && (other == a || other.Device != a.Device)
+	}
+	err := n.transaction(func() error {
+		t := table(a.Device)
+		if last {
+			n.conn.DelTable(t)
+			return nil
+		}
+		guarded, _ := sets(t, a.Addr.Is4())
+		return n.conn.SetDeleteElements(guarded, []nftables.SetElement{{Key: a.Addr.AsSlice()}})
+	})
+	if err != nil && !errors.Is(err, syscall.ENOENT) {
+		return fmt.Errorf("end the guard of %v on %s: %w", a.Addr, a.Device, err)
+	}
+	delete(n.addrs, a)
+	return nil
+}
+
+// renew replaces the live elements of all devices in one transaction. Packets
+// see the old ones or the new ones, never neither.
+func (n *nft) renew(remaining time.Duration) error {
+	if len(n.addrs) == 0 {
+		return nil
+	}
+	return n.transaction(func() error {
+		live := map[string]*nftables.Set{}
+		for a := range n.addrs {
+			for _, v4 := range []bool{true, false} {
+				_, l := sets(table(a.Device), v4)
+				if live[a.Device+l.Name] == nil {
+					n.conn.FlushSet(l)
+					live[a.Device+l.Name] = l
+				}
+			}
+		}
+		if remaining < minLive {
+			return nil
+		}
+		for a := range n.addrs {
+			_, l := sets(table(a.Device), a.Addr.Is4())
+			if err := n.conn.SetAddElements(l, []nftables.SetElement{{Key: a.Addr.AsSlice(), Timeout: remaining}}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// protected reads our tables back.
+func (n *nft) protected() (as []Address, err error) {
+	tables, err := n.conn.ListTablesOfFamily(nftables.TableFamilyNetdev)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range tables {
+		device, ours := strings.CutPrefix(t.Name, tablePrefix)
+		if !ours {
+			continue
+		}
+		for _, v4 := range []bool{true, false} {
+			guarded, _ := sets(t, v4)
+			elements, err := n.conn.GetSetElements(guarded)
+			if err != nil && !errors.Is(err, syscall.ENOENT) {
+				return nil, err
+			}
+			for _, e := range elements {
+				if ip, ok := netip.AddrFromSlice(e.Key); ok {
+					n.addrs[Address{device, ip}] = true
+					as = append(as, Address{device, ip})
+				}
+			}
+		}
+	}
+	return as, nil
+}
+
+// transaction sends what f queues as one batch; nothing of it stays queued
+// after an error.
+func (n *nft) transaction(f func() error) error {
+	if err := f(); err != nil {
+		n.reopen()
+		return err
+	}
+	if err := n.conn.Flush(); err != nil {
+		n.reopen()
+		return err
+	}
+	return nil
+}
+
+// reopen forgets queued messages and answers still on the way.
+func (n *nft) reopen() {
+	if conn, err := nftables.New(nftables.AsLasting()); err == nil {
+		n.conn.CloseLasting()
+		n.conn = conn
+	}
+}
+
+// measured bounds of the self-test.
+const (
+	tryTimeout = 40 * time.Millisecond
+	leastGrain = 10 * time.Millisecond // one jiffy at 100 Hz
+	mostGrain  = 100 * time.Millisecond
+)
+
+// measure lets elements expire and sees how late they go. The kernel compares
+// times when a packet looks an element up, so the lateness is a jiffy or two.
+func (n *nft) measure() error {
+	t := &nftables.Table{Family: nftables.TableFamilyNetdev, Name: tablePrefix + "*test*"}
+	_, live := sets(t, true)
+	key := []byte{192, 0, 2, 1}
+	defer n.transaction(func() error { n.conn.DelTable(t); return nil })
+	if err := n.transaction(func() error {
+		n.conn.AddTable(t)
+		return n.conn.AddSet(live, nil)
+	}); err != nil {
+		return fmt.Errorf("netdev family of nf_tables: %w", err)
+	}
+	n.grain = leastGrain
+	for range 3 {
+		if err := n.transaction(func() error {
+			n.conn.FlushSet(live)
+			return n.conn.SetAddElements(live, []nftables.SetElement{{Key: key, Timeout: tryTimeout}})
+		}); err != nil {
+			return fmt.Errorf("set elements with a timeout: %w", err)
+		}
+		late := -tryTimeout
+		for began := time.Now(); ; late = time.Since(began) - tryTimeout {
+			elements, err := n.conn.GetSetElements(live)
+			if err != nil {
+				return err
+			}
+			if len(elements) == 0 {
+				break
+			}
+			if late > mostGrain {
+				return fmt.Errorf("an element with a timeout of %v is still there %v later", tryTimeout, late)
+			}
+		}
+		n.grain = max(n.grain, late)
+	}
+	return nil
+}
