@@ -150,10 +150,13 @@ func TestProcessGuard(t *testing.T) {
 		t.Errorf("%d answers, the last %v after both stopped; want at most %v", answers, after, lease+lifetimeBound)
 	}
 
-	// A killed daemon is replaced; the process knows what it guards, and goes
-	// when there is nothing left.
-	d.signal(syscall.SIGKILL)
+	// A killed daemon is replaced within the lease; the process knows what it
+	// guards, and goes when there is nothing left.
 	syscall.Kill(child, syscall.SIGCONT)
+	d.signal(syscall.SIGCONT)
+	d.beat()
+	d.beat()
+	d.signal(syscall.SIGKILL)
 	b, err := openProcess(Config{Dir: os.Getenv("DIR")})
 	if err != nil {
 		t.Fatal(err)
