@@ -153,8 +153,12 @@ func (k *keeper) sorted() []Address {
 	})
 }
 
-// lifetimeStep is how often valid_lft is set anew; it counts whole seconds.
-const lifetimeStep = 300 * time.Millisecond
+// valid_lft counts whole seconds. It is set anew every lifetimeStep at most, and
+// the kernel may take an address away lifetimeEarly before its time.
+const (
+	lifetimeStep  = 300 * time.Millisecond
+	lifetimeEarly = 20 * time.Millisecond
+)
 
 // settle brings the kernel in line with the instant.
 func (k *keeper) settle() {
@@ -163,7 +167,8 @@ func (k *keeper) settle() {
 		k.expire()
 		return
 	}
-	seconds := int((k.until-now+time.Second-1)/time.Second) + 1
+	left := k.until - now + lifetimeStep + lifetimeEarly
+	seconds := int((left + time.Second - 1) / time.Second)
 	for a, set := range k.addrs {
 		if now-set >= lifetimeStep {
 			if k.shorten(a, seconds) == nil {

@@ -21,10 +21,10 @@ const (
 	childEnv = "SYSTOLE_CHILD=" + ChildName
 	// answerWithin bounds the talk with the child; it only touches memory and netlink.
 	answerWithin = 2 * time.Second
-	// lifetimeBound is how late an address goes by valid_lft alone: whole seconds,
-	// rounded up, and one more for the kernel's own timer (net/ipv4/devinet.c
-	// looks in steps with a fuzz of a quarter of a second).
-	lifetimeBound = 2 * time.Second
+	// lifetimeBound is how late an address goes by valid_lft alone: lifetimeStep,
+	// rounding up to a second, and the second the kernel may wait between two
+	// looks (net/ipv4/devinet.c, check_lifetime).
+	lifetimeBound = 2500 * time.Millisecond
 )
 
 // remote is the process guard seen from the daemon: a connection to the child,
