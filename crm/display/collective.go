@@ -25,14 +25,14 @@ func (v *View) resourceList() Section {
 	}
 	if o.Brief && !o.GroupByNode {
 		var primitives []*status.Resource
-		for _, id := range v.Status.Listing {
+		for _, id := range v.Status.Roots {
 			if r := &v.Status.Resources[id]; r.Kind == model.Primitive && v.wantsResource(r) {
 				primitives = append(primitives, r)
 			}
 		}
 		s.Lines = v.brief(primitives, briefTop)
 	}
-	for _, id := range v.Status.Listing {
+	for _, id := range v.Status.Roots {
 		if r := &v.Status.Resources[id]; v.wantsResource(r) && !v.skips(r) {
 			s.Lines = append(s.Lines, v.resourceLines(r)...)
 		}
@@ -47,7 +47,7 @@ func (v *View) resourceList() Section {
 func (v *View) skips(r *status.Resource) bool {
 	o := v.Options
 	switch {
-	case r.Orphan && !v.wholly(r):
+	case r.Orphan && !v.wholly(r), v.implied(r):
 		return true
 	case o.GroupByNode && v.wholly(r):
 		return true
@@ -56,6 +56,10 @@ func (v *View) skips(r *status.Resource) bool {
 	}
 	return !o.Inactive && !v.partly(r)
 }
+
+// implied tells whether a top-level resource is the connection that a guest node implies:
+// the guest is shown as a node.
+func (v *View) implied(r *status.Resource) bool { return r.Internal && r.RemoteConnection }
 
 // wholly tells whether every part of a resource is active.
 func (v *View) wholly(r *status.Resource) bool { return v.active(r, true) }
@@ -182,14 +186,12 @@ func (v *View) cloneLines(r *status.Resource) []Line {
 	line := Line{Text: "Clone Set: " + r.ID + " [" + v.childID(r) + "]" + inParentheses(notes) + ":"}
 
 	var promoted, started []*status.Node
-	stopped := false
 	for _, id := range r.Children {
 		c := &v.Status.Resources[id]
 		switch node := v.usualPlace(c); {
 		case r.Unique || v.Options.Detail:
 			line.Sub = append(line.Sub, v.resourceLines(c)...)
 		case !v.partly(c):
-			stopped = stopped || !c.Orphan
 		case node == nil:
 			line.Sub = append(line.Sub, v.resourceLines(c)...)
 		case v.instanceRole(c) == status.RolePromoted:
@@ -211,8 +213,8 @@ func (v *View) cloneLines(r *status.Resource) []Line {
 		}
 		line.Sub = append(line.Sub, Line{Text: role + ": " + v.sorted(started)})
 	}
-	if v.Options.Inactive && !r.Unique && !v.Options.Detail {
-		line.Sub = append(line.Sub, v.stoppedLists(r, stopped)...)
+	if v.Options.Inactive && !r.Unique && !v.Options.Detail && r.Clone.Max > len(promoted)+len(started) {
+		line.Sub = append(line.Sub, v.stoppedLists(r)...)
 	}
 	return []Line{line}
 }
@@ -294,10 +296,7 @@ func (v *View) rank() []int {
 }
 
 // stoppedLists names the nodes where no instance runs, by reason.
-func (v *View) stoppedLists(r *status.Resource, anyStopped bool) []Line {
-	if !anyStopped {
-		return nil
-	}
+func (v *View) stoppedLists(r *status.Resource) []Line {
 	used := make([]bool, len(v.Status.Nodes))
 	for _, id := range r.Children {
 		for _, p := range v.primitives(&v.Status.Resources[id]) {
@@ -336,8 +335,12 @@ func (v *View) representative(r *status.Resource) *status.Resource {
 }
 
 // couldRun tells whether a clone is said to be stopped on a node: on every node of a
-// symmetric cluster, otherwise where it was once looked for.
+// symmetric cluster, otherwise where it was once looked for. The insides of bundles do not
+// count unless somebody configured them as nodes.
 func (v *View) couldRun(r *status.Resource, n *status.Node) bool {
+	if n.BundleOnly && !slices.ContainsFunc(v.Status.Config.Nodes, func(c model.NodeConfig) bool { return c.Name == n.Name }) {
+		return false
+	}
 	if v.Status.Options.Symmetric {
 		return true
 	}

@@ -58,6 +58,8 @@ func (v *View) soleNode(r *status.Resource) *status.Node {
 		return &v.Status.Nodes[r.Active[0]]
 	case len(r.Active) == 0 && r.Locked != status.NoNode:
 		return &v.Status.Nodes[r.Locked]
+	case len(r.Active) == 0 && r.PendingTask != "" && r.PendingNode != status.NoNode:
+		return &v.Status.Nodes[r.PendingNode]
 	}
 	return nil
 }

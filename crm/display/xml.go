@@ -207,10 +207,10 @@ func (v *View) nodesElement() *cib.Element {
 
 func (v *View) resourcesElement() *cib.Element {
 	all := cib.New("resources")
-	for _, id := range v.Status.Listing {
+	for _, id := range v.Status.Roots {
 		r := &v.Status.Resources[id]
 		switch {
-		case !v.wantsResource(r), r.Orphan && !v.wholly(r),
+		case !v.wantsResource(r), v.implied(r), r.Orphan && !v.wholly(r),
 			v.Options.GroupByNode && (v.wholly(r) || !v.Options.Inactive), !v.Options.Inactive && !v.partly(r):
 			continue
 		}
