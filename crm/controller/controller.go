@@ -70,6 +70,7 @@ type Controller struct {
 
 	proposals  map[int]proposal
 	proposalID int
+	sweeping   int // proposals of sweep not yet answered
 	// fenceFailures counts failures in a row by target.
 	fenceFailures map[string]int
 

@@ -161,8 +161,12 @@ func (c *Controller) history(node string, o, s *cib.Element) (cause string) {
 				cause = what
 			}
 		}
+		stopped := endedMonitors(r)
 		for _, id := range slices.Sorted(maps.Keys(ops)) {
 			op := ops[id]
+			if stopped && op.Get("interval") != "0" {
+				continue
+			}
 			if !c.confirmCancel(node, r.ID(), op) && cause == "" && op.Get("op-status") != "-1" {
 				cause = fmt.Sprintf("history of %s on %s was changed", r.ID(), node)
 			}
@@ -174,6 +178,17 @@ func (c *Controller) history(node string, o, s *cib.Element) (cause string) {
 		}
 	}
 	return cause
+}
+
+// endedMonitors says whether the newest operation was a clean stop, which ends
+// recurring operations without further word.
+func endedMonitors(r *cib.Element) bool {
+	for op := range r.Each("lrm_rsc_op") {
+		if op.ID() == r.ID()+"_last_0" {
+			return op.Get("operation") == "stop" && op.Get("rc-code") == "0"
+		}
+	}
+	return false
 }
 
 // result takes one recorded operation: the outcome of an action in flight, or news.
@@ -206,9 +221,6 @@ func (c *Controller) asExpected(m transition.Magic) bool {
 		rc = resources.OK
 	case resources.DegradedPromoted:
 		rc = resources.RunningPromoted
-	}
-	if m.Status == resources.StatusCancelled {
-		return true // of a recurring operation that was to end
 	}
 	return m.Status == resources.StatusDone && rc == m.Key.TargetRC
 }

@@ -19,7 +19,7 @@ type Propose struct {
 }
 
 // Change is what an entry changes. The concrete types are [NodeState],
-// [Pending], [ForgetFailures], [ForgetHistory] and [Office].
+// [Pending], [CancelPending], [ForgetFailures], [ForgetHistory] and [Office].
 type Change interface{ change() }
 
 // NodeState writes what the DC knows of a node.
@@ -49,18 +49,24 @@ type ForgetFailures struct {
 	Interval                          time.Duration
 }
 
-// ForgetHistory drops the history of a resource on a node, or of one operation
-// in it: one that was recorded as pending and was refused.
-type ForgetHistory struct {
-	Node, NodeID, Resource string
-	Key                    string // transition key of the one operation; "" is all
+// CancelPending takes back the record of an operation that is not going to give
+// a result: it was refused, or its DC is gone. The resource is probed again there,
+// and the probe waits for whatever the node may still be doing.
+type CancelPending struct {
+	Node, Resource, Operation string
+	Interval                  time.Duration
+	Key                       string // transition key
 }
+
+// ForgetHistory drops the history of a resource on a node.
+type ForgetHistory struct{ Node, NodeID, Resource string }
 
 // Office records who is DC.
 type Office struct{ Node, NodeID string }
 
 func (NodeState) change()      {}
 func (Pending) change()        {}
+func (CancelPending) change()  {}
 func (ForgetFailures) change() {}
 func (ForgetHistory) change()  {}
 func (Office) change()         {}

@@ -31,8 +31,9 @@ type CIBChanged struct {
 type NodeReady struct {
 	Node        string
 	Incarnation string
-	Policy      string // no-quorum-policy it acts on when its lease ends
-	GiveUp      string // how long its stops may take, for a later DC
+	// Policy is the no-quorum-policy it acts on when its lease ends, GiveUp how
+	// long its stops may take, Restart how long it may be away (durations, "" is none).
+	Policy, GiveUp, Restart string
 }
 
 // NodeRecord: the node promises something new, or asks for a restart grant; it

@@ -3,6 +3,7 @@ package controller
 import (
 	"slices"
 	"strconv"
+	"time"
 
 	"systole/crm/transition"
 )
@@ -43,12 +44,37 @@ func (c *Controller) nodeReady(e NodeReady) {
 	was := m.found
 	m.found, m.proven, m.incarnation = ready, false, e.Incarnation
 	m.fenced, m.leaving = false, false
-	if e.Policy != "" {
-		m.policy, m.giveUp, m.recorded = e.Policy, e.GiveUp, true
-	}
+	m.policy, m.giveUp, m.restart, m.recorded = e.Policy, e.GiveUp, e.Restart, e.Policy != ""
 	delete(c.fenceFailures, e.Node)
+	c.sweep(e.Node)
 	if was == lost {
 		c.say(Info, "node is back", "node", e.Node)
+	}
+}
+
+// sweep takes back what earlier DCs recorded as pending on a node. Now that the
+// node has acknowledged this term it takes no more of their orders, so what was
+// recorded and not ordered never will be; what was ordered gives its result, or
+// is found by the probe that follows.
+func (c *Controller) sweep(node string) {
+	s := nodeState(c.cib, node)
+	if s == nil {
+		return
+	}
+	for r := range s.Child("lrm").Child("lrm_resources").Each("lrm_resource") {
+		for op := range r.Each("lrm_rsc_op") {
+			if op.Get("op-status") != "-1" {
+				continue
+			}
+			if k, err := transition.ParseKey(op.Get("transition-key")); err == nil && k.UUID == c.uuid {
+				continue
+			}
+			ms, _ := strconv.ParseInt(op.Get("interval"), 10, 64)
+			c.sweeping++
+			c.propose(CancelPending{Node: node, Resource: r.ID(), Operation: op.Get("operation"),
+				Interval: time.Duration(ms) * time.Millisecond, Key: op.Get("transition-key")},
+				proposal{done: func(bool) { c.sweeping-- }})
+		}
 	}
 }
 
@@ -211,6 +237,9 @@ func (c *Controller) unsettled() []string {
 		case (m == nil || m.found == unheard) && !Gone(c.cib, name):
 			out = append(out, name+": has not answered in this term")
 		}
+	}
+	if c.sweeping > 0 {
+		out = append(out, "orders of an earlier DC are being taken back")
 	}
 	slices.Sort(out)
 	return out

@@ -63,8 +63,26 @@ func (c *Controller) start(a *transition.Action) (o Order, record bool) {
 			return o, true
 		}
 		c.send(o)
+		if a.Task == transition.TaskCancel && !c.recorded(a) {
+			c.confirm(a.ID, transition.Succeeded) // no record will go, so none is waited for
+		}
 	}
 	return Order{}, false
+}
+
+// recorded says whether the CIB has the recurring operation an action cancels.
+func (c *Controller) recorded(a *transition.Action) bool {
+	for r := range nodeState(c.cib, a.Node).Child("lrm").Child("lrm_resources").Each("lrm_resource") {
+		if r.ID() != a.Resource.ID {
+			continue
+		}
+		for op := range r.Each("lrm_rsc_op") {
+			if op.Get("interval") == a.Meta("interval") && op.Get("interval") != "0" {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // mayActivate are the operations after whose loss something may be active that
@@ -189,7 +207,7 @@ func (c *Controller) refused(e OrderRefused) {
 	c.say(Warn, "order refused", "node", o.Node, "action", o.Op.Resource+" "+string(o.Op.Action), "reason", e.Reason)
 	c.run.refused = true
 	if mayActivate(o.Op.Action) { // nothing was begun: the pending record is wrong
-		c.propose(ForgetHistory{Node: o.Node, NodeID: o.NodeID, Resource: o.Op.Instance, Key: o.Key.String()}, proposal{})
+		c.propose(CancelPending{Node: o.Node, Resource: o.Op.Instance, Operation: string(o.Op.Action), Interval: o.Op.Interval, Key: o.Key.String()}, proposal{})
 	}
 	c.confirm(e.Action, transition.ActionFailed)
 }

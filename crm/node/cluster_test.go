@@ -39,6 +39,7 @@ type testNode struct {
 	state  *memoryState
 	kept   *memoryKeeper
 	fabric *fabric.Node
+	kernel *kernelGuard
 	*Node
 	stop  context.CancelFunc
 	ended chan error
@@ -217,7 +218,7 @@ func (n *testNode) daemon(bootstrap *cib.CIB) {
 		Store: store.Config{Memory: n.disk, Incarnation: "1", Bootstrap: bootstrap}, Peers: peers,
 		Lookup:   func(resources.AgentID) (resources.Agent, error) { return n.c.world, nil },
 		Harmless: func(resources.AgentID) bool { return true },
-		State:    n.state, Right: n.kept,
+		State:    n.state, Right: n.kept, Guard: n.guard(),
 		Stop: func(cause string) {
 			select {
 			case n.cause <- cause:
@@ -232,6 +233,26 @@ func (n *testNode) daemon(bootstrap *cib.CIB) {
 	ctx, cancel := context.WithCancel(context.Background())
 	n.stop, n.ended = cancel, make(chan error, 1)
 	go func() { n.ended <- nd.Run(ctx) }()
+}
+
+// kernelGuard is what the kernel does for an address: it falls silent when the
+// lease ends, whether or not the daemon lives.
+type kernelGuard struct {
+	mu    sync.Mutex
+	timer *time.Timer
+}
+
+func (g *kernelGuard) Renew(remaining time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.timer.Reset(remaining)
+}
+
+func (n *testNode) guard() Guard {
+	if n.kernel == nil {
+		n.kernel = &kernelGuard{timer: time.AfterFunc(time.Hour, func() { n.c.world.off(n.name) })}
+	}
+	return n.kernel
 }
 
 // kill ends the daemon without a word (kill -9): what runs goes on running.
@@ -260,7 +281,25 @@ func (n *testNode) halt() {
 func (c *testCluster) end() {
 	for _, n := range c.nodes {
 		n.halt()
+		if n.kernel != nil {
+			n.kernel.timer.Stop()
+		}
 	}
+}
+
+// holder is the node a resource runs on, and it is not the DC.
+func (c *testCluster) holder(rsc string) *testNode {
+	c.t.Helper()
+	c.until(rsc+" runs on one node", func() bool { return len(c.world.where(rsc)) == 1 && c.settled() })
+	n := c.nodes[c.world.where(rsc)[0]]
+	if n != c.dc() {
+		return n
+	}
+	if err := n.Store().HandOver(c.t.Context()); err != nil {
+		c.t.Fatal(err)
+	}
+	c.until("another DC", func() bool { return c.dc() != nil && c.dc() != n && c.settled() })
+	return n
 }
 
 // until waits in virtual time for a condition, at most a minute.

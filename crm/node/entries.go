@@ -23,17 +23,18 @@ func (n *Node) entries(ch controller.Change) []command.Entry {
 			e.Results = append(e.Results, pendingResult(o))
 		}
 		return []command.Entry{e}
+	case controller.CancelPending:
+		e := n.entry(command.KindResult)
+		e.Results = []command.Result{{Node: ch.Node, Call: -1, Resource: ch.Resource, Operation: ch.Operation,
+			IntervalMS: ch.Interval.Milliseconds(), Key: ch.Key, Status: int(resources.StatusCancelled), RC: int(resources.CodeNone)}}
+		return []command.Entry{e}
 	case controller.ForgetFailures:
 		e := n.entry(command.KindCleanup)
 		e.Cleanup = &command.Cleanup{Node: ch.Node, Resource: ch.Resource, Operation: ch.Operation,
 			IntervalMS: ch.Interval.Milliseconds(), FailuresOnly: true}
 		return []command.Entry{e}
 	case controller.ForgetHistory:
-		at := fmt.Sprintf("//node_state[@id='%s']/lrm/lrm_resources/lrm_resource[@id='%s']", ch.NodeID, ch.Resource)
-		if ch.Key != "" {
-			at += fmt.Sprintf("/lrm_rsc_op[@transition-key='%s']", ch.Key)
-		}
-		return []command.Entry{n.deletion(at)}
+		return []command.Entry{n.deletion(fmt.Sprintf("//node_state[@id='%s']/lrm/lrm_resources/lrm_resource[@id='%s']", ch.NodeID, ch.Resource))}
 	case controller.Office:
 		e := n.entry(command.KindCIB)
 		root := cib.New("cib", "have-quorum", "1", "dc-uuid", ch.NodeID)

@@ -32,6 +32,13 @@ type heart struct {
 	recheck  *time.Timer     // the detector's next deadline
 	nodes    []string        // configured, this one included
 	mark     chan struct{}   // an office began: see markOffice
+	expected map[string]expectation
+}
+
+// expectation is what the detector was last told of a node.
+type expectation struct {
+	record lease.Record
+	gone   bool
 }
 
 func newHeart(n *Node) *heart {
@@ -103,7 +110,13 @@ func (h *heart) learn() {
 		return
 	}
 	for _, name := range h.nodes {
-		h.detector.Expect(name, recordOf(h.snap.CIB, name), controller.Gone(h.snap.CIB, name))
+		now := expectation{recordOf(h.snap.CIB, name), controller.Gone(h.snap.CIB, name)}
+		h.detector.Expect(name, now.record, now.gone)
+		if before, known := h.expected[name]; known && before != now && !now.gone {
+			// It may be granted a lease now: do not let it wait for its next beat.
+			h.send(h.peers[name], lease.Encode(lease.Hello{DC: h.n.cfg.Name, Term: h.term}))
+		}
+		h.expected[name] = now
 	}
 }
 
@@ -125,6 +138,9 @@ func (h *heart) beat() {
 		h.detector.Beat(h.n.cfg.Clock(), b, true)
 		return
 	}
+	if h.n.right.owing() {
+		return // first what was promised for the lease's end, then a new one
+	}
 	msg := lease.Encode(b)
 	dc, _ := h.n.right.dc()
 	addr, known := h.peers[dc]
@@ -139,6 +155,9 @@ func (h *heart) beat() {
 }
 
 func (h *heart) send(addr string, msg []byte) {
+	if addr == "" {
+		return // this node itself, or one whose address is not known yet
+	}
 	if err := h.fabric.Send(addr, transport.ChannelBeat, msg); err != nil && !errors.Is(err, net.ErrClosed) {
 		h.log.Debug("datagram not sent", "addr", addr, "err", err)
 	}
@@ -215,7 +234,7 @@ func (h *heart) office() {
 func (h *heart) begin(now time.Duration) {
 	h.term = h.dc.Term
 	h.detector = lease.NewDetector(h.timing, h.n.cfg.Name, h.term, h.dc.Elected, h.dc.Former)
-	h.snap = h.n.store.Snapshot()
+	h.snap, h.expected = h.n.store.Snapshot(), map[string]expectation{}
 	h.learn()
 	h.n.director.post(controller.Elected{Term: h.term, UUID: h.n.officeUUID(), CIB: h.snap.CIB, Index: h.snap.Index})
 	h.beat()

@@ -35,9 +35,13 @@ func (k *keeper) run(ctx context.Context) {
 			}
 			timer.Reset(left)
 		case k.right.end() > 0 && !k.ended:
+			if !k.act(ctx) {
+				timer.Reset(actAgain)
+				break
+			}
 			k.ended = true
-			k.act(ctx)
-			continue // the lease may have come back meanwhile
+			k.right.settle()
+			continue // the timer is not set yet
 		default:
 			timer.Reset(time.Hour)
 		}
@@ -50,15 +54,20 @@ func (k *keeper) run(ctx context.Context) {
 	}
 }
 
-// act carries the policy out that the DC may be relying on.
-func (k *keeper) act(ctx context.Context) {
+// actAgain is how soon a policy that could not be carried out is tried again.
+// Until it is, the node stays out of the cluster: what may still run here must
+// not be woken by a new lease.
+const actAgain = 5 * time.Second
+
+// act carries the policy out that the DC may be relying on, and says whether it could.
+func (k *keeper) act(ctx context.Context) bool {
 	policy := k.right.policy()
 	k.log.Warn("node lease ended: no DC has answered", "policy", policy)
 	const reason = "the node lease ended"
 	var err error
 	switch policy {
 	case lease.PolicyIgnore:
-		return
+		return true
 	case lease.PolicyFreeze:
 		err = k.exec.Freeze(ctx)
 	case lease.PolicyDemote:
@@ -72,8 +81,10 @@ func (k *keeper) act(ctx context.Context) {
 		err = k.exec.StopAll(ctx, reason)
 	}
 	if err != nil && ctx.Err() == nil {
-		k.log.Error("not everything is known to be stopped; look at this node", "policy", policy, "err", err)
+		k.log.Error("not everything is known to be stopped: this node stays out of the cluster; stop it by hand, or reboot",
+			"policy", policy, "err", err)
 	}
+	return err == nil
 }
 
 func (k *keeper) resume(ctx context.Context) {

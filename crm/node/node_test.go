@@ -1,10 +1,16 @@
 package node
 
 import (
+	"context"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"systole/resources"
 )
+
+var noFencing = []string{"stonith-enabled", "false"}
 
 func TestOneNodeStartsItsResources(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -16,8 +22,206 @@ func TestOneNodeStartsItsResources(t *testing.T) {
 
 func TestLostFollowerMovesOnlyAfterProof(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := grow(t, 3, 1, "stonith-enabled", "false")
+		c := grow(t, 3, 1, noFencing...)
+		n := c.holder("r1")
+		n.powerOff()
+		took := c.until("r1 runs elsewhere", func() bool { return len(c.world.where("r1")) == 1 })
+		c.neverTwice()
+		timing := n.cfg.Timing
+		if least := timing.DetectWithin - timing.Beat; took < least {
+			t.Errorf("moved after %v, before the node was lost (%v)", took, least)
+		}
+		if most := timing.DetectWithin + timing.GiveUp + 50*time.Millisecond; took > most {
+			t.Errorf("moved after %v, want at most %v", took, most)
+		}
+		t.Logf("moved after %v", took)
+	})
+}
+
+func TestLostDC(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := grow(t, 3, 1, noFencing...)
 		c.runsOn("r1", "a")
-		_ = time.Now()
+		c.until("all are in", func() bool { return len(c.nodes["a"].Store().Servers()) == 3 && c.settled() })
+		c.until("b and c hold leases", func() bool { return c.nodes["b"].Remaining() > 0 && c.nodes["c"].Remaining() > 0 })
+		c.nodes["a"].powerOff()
+		took := c.until("r1 runs elsewhere", func() bool { return len(c.world.where("r1")) == 1 })
+		c.neverTwice()
+		if took > 700*time.Millisecond {
+			t.Errorf("moved after %v", took)
+		}
+		t.Logf("moved after %v", took)
+	})
+}
+
+// A node that is cut off stops what it runs by itself, before it is started elsewhere.
+func TestCutOffNodeStops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := grow(t, 3, 1, noFencing...)
+		n := c.holder("r1")
+		c.net.Isolate(n.addr())
+		c.until("r1 runs elsewhere", func() bool {
+			on := c.world.where("r1")
+			return len(on) == 1 && on[0] != n.name
+		})
+		c.neverTwice()
+		if c.world.count("stop r1 "+n.name) == 0 {
+			t.Error("the node did not stop r1 when its lease ended")
+		}
+		c.net.HealAll()
+		c.until("the node is back", func() bool { return n.Remaining() > 0 && c.settled() })
+		time.Sleep(5 * time.Second)
+		c.neverTwice()
+	})
+}
+
+// The daemon is killed and back within the lease: nothing is stopped or started.
+func TestRestartWithinTheLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := grow(t, 3, 1, noFencing...)
+		n := c.holder("r1")
+		starts := c.world.count("start r1 " + n.name)
+		n.kill()
+		time.Sleep(150 * time.Millisecond)
+		n.daemon(nil)
+		time.Sleep(10 * time.Second)
+		c.until("settled", c.settled)
+		if on := c.world.where("r1"); !slices.Equal(on, []string{n.name}) {
+			t.Errorf("r1 runs on %v, want it where it was: %s", on, n.name)
+		}
+		if got := c.world.count("start r1 " + n.name); got != starts {
+			t.Errorf("%d starts, want none", got-starts)
+		}
+		c.neverTwice()
+	})
+}
+
+// A planned restart may take longer than the lease, under a grant.
+func TestRestartGrant(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := grow(t, 3, 1, noFencing...)
+		n := c.holder("r1")
+		starts := c.world.count("start r1 " + n.name)
+		if err := n.Restart(t.Context(), 10*time.Second); err != nil {
+			t.Fatal(err)
+		}
+		n.kill()
+		time.Sleep(7 * time.Second)
+		n.daemon(nil)
+		time.Sleep(20 * time.Second)
+		c.until("settled", c.settled)
+		if on := c.world.where("r1"); !slices.Equal(on, []string{n.name}) {
+			t.Errorf("r1 runs on %v, want it where it was: %s", on, n.name)
+		}
+		if got := c.world.count("start r1 " + n.name); got != starts {
+			t.Errorf("%d starts, want none", got-starts)
+		}
+		if r := recordOf(c.dc().CIB(), n.name); r.Restart != 0 {
+			t.Errorf("the grant stands after the return: %v", r)
+		}
+	})
+}
+
+// Not back in time: silent here, started there, never both.
+func TestNotBackInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := grow(t, 3, 1, noFencing...)
+		n := c.holder("r1")
+		n.kill()
+		c.until("r1 runs elsewhere", func() bool {
+			on := c.world.where("r1")
+			return len(on) == 1 && on[0] != n.name
+		})
+		n.daemon(nil)
+		c.until("the node is back", func() bool { return n.Remaining() > 0 && c.settled() })
+		time.Sleep(5 * time.Second)
+		c.neverTwice()
+		if on := c.world.where("r1"); len(on) != 1 || on[0] == n.name {
+			t.Errorf("r1 runs on %v", on)
+		}
+	})
+}
+
+func TestOrderOfAnOlderTermIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := grow(t, 3, 1, noFencing...)
+		n := c.holder("r1")
+		_, term := n.right.dc()
+		r := n.accept(t.Context(), orderMessage{DC: "a", Term: term - 1, Op: resources.Op{Resource: "r1", Action: resources.ActionStop}})
+		if r == nil || r.Term != term || r.Later {
+			t.Errorf("got %+v, want a refusal that names term %d", r, term)
+		}
+	})
+}
+
+// A result that comes while there is no DC waits and is in the log once there is one.
+func TestResultsWaitForADC(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := grow(t, 3, 1, noFencing...)
+		n := c.holder("r1")
+		for _, other := range c.nodes {
+			if other != n {
+				other.powerOff()
+			}
+		}
+		c.until("the node stopped r1 by itself", func() bool { return c.world.count("stop r1 "+n.name) == 1 })
+		for _, other := range c.nodes {
+			if other != n {
+				other.start(nil)
+			}
+		}
+		c.until("the stop is in the log", func() bool {
+			d := c.dc()
+			if d == nil {
+				return false
+			}
+			op := (&planning{c: d.CIB()}).last(n.name, "r1")
+			return op != nil && c.settled()
+		})
+		c.until("r1 runs", func() bool { return len(c.world.where("r1")) == 1 })
+		c.neverTwice()
+	})
+}
+
+// A node that leaves hands its resources over first.
+func TestLeave(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := grow(t, 3, 1, noFencing...)
+		n := c.holder("r1")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := n.Leave(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if on := c.world.where("r1"); len(on) != 1 || on[0] == n.name {
+			t.Errorf("r1 runs on %v after %s has left", on, n.name)
+		}
+		n.halt()
+		c.neverTwice()
+	})
+}
+
+// The DC leaves: it gives its office away and nothing is lost.
+func TestDCLeaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := grow(t, 3, 1, noFencing...)
+		c.runsOn("r1", "a")
+		c.until("all hold leases", func() bool { return c.nodes["b"].Remaining() > 0 && c.nodes["c"].Remaining() > 0 && c.settled() })
+		if err := c.nodes["a"].Leave(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		c.nodes["a"].halt()
+		c.until("another DC", func() bool { return c.dc() != nil && c.settled() })
+		c.neverTwice()
+		if on := c.world.where("r1"); len(on) != 1 || on[0] == "a" {
+			t.Errorf("r1 runs on %v", on)
+		}
+	})
+}
+
+func TestFailedStartMovesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := grow(t, 3, 0, noFencing...)
+		_ = c
 	})
 }

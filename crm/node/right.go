@@ -17,7 +17,29 @@ type right struct {
 	mu          sync.Mutex
 	lease       *lease.NodeLease
 	incarnation uint64
-	guarded     time.Duration // end last given to the guard
+	settled     bool // the policy was carried out after the lease's end
+}
+
+// owing says that the lease has ended and what was promised for that moment is
+// not done yet. Until it is, this node neither asks for a lease nor takes one: a
+// grant that comes just after the end would wake addresses, and keep services,
+// that may have begun elsewhere.
+func (r *right) owing() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.owes()
+}
+
+func (r *right) owes() bool {
+	end := r.lease.End()
+	return end > 0 && r.clock() >= end && !r.settled
+}
+
+// settle notes that what was promised for the end of the lease is done.
+func (r *right) settle() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.settled = true
 }
 
 // Remaining implements resources.Lease.
@@ -85,16 +107,26 @@ func (r *right) lead(term uint64, end time.Duration) {
 	r.change(func() { r.lease.Lead(term, end) })
 }
 
-func (r *right) follow() { r.change(func() { r.lease.Follow() }) }
+// follow is not refused to a node that owes: it lengthens nothing.
+func (r *right) follow() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lease.Follow()
+}
 
-// change runs f under the lock, then hands the new end on to the kernel guard
+// change runs f under the lock, unless this node is [right.owing], then hands the new end on to the kernel guard
 // and the keeper. The guard gets the remaining lease at this very moment, never
 // a constant: a late grant must not lengthen it.
 func (r *right) change(f func()) {
 	r.mu.Lock()
+	if r.owes() {
+		r.mu.Unlock()
+		return
+	}
 	before := r.lease.End()
 	f()
 	end := r.lease.End()
+	r.settled = r.settled && end <= r.clock()
 	r.mu.Unlock()
 	if end == before {
 		return
