@@ -8,6 +8,7 @@ import (
 
 	"systole/crm/api"
 	"systole/crm/exit"
+	"systole/crm/transport"
 )
 
 // enterReply says who can answer when the asked node is not the DC.
@@ -147,7 +148,10 @@ func (s *Server) askToDepart(ctx context.Context) error {
 	for range departAttempts {
 		dc, self := s.o.Host.DC()
 		if dc != "" && !self {
-			if err = s.peer(ctx, dc, verbDepart, struct{}{}, nil); err == nil {
+			err = s.peer(ctx, dc, verbDepart, struct{}{}, nil)
+			// The answer may be lost with the connection: this node's certificate is
+			// refused from that moment on. Being refused says the same.
+			if err == nil || errors.Is(err, transport.ErrRevoked) {
 				return nil
 			}
 		}

@@ -153,7 +153,7 @@ func sayHello(ctx context.Context, creds transport.Credentials, m Member) error 
 	resp, err := client.Do(req)
 	if err != nil {
 		// It refuses this node, but it lives: that counts.
-		if errors.Is(err, transport.ErrRevoked) || errors.Is(err, transport.ErrWrongNode) {
+		if errors.Is(err, transport.ErrRevoked) {
 			return nil
 		}
 		return err
