@@ -196,7 +196,7 @@ func (b backend) Status(ctx context.Context) (api.Status, error) {
 	s := n.store.Snapshot()
 	d := n.store.DC()
 	out := api.Status{
-		Cluster: n.cfg.Cluster, Node: n.cfg.Name, NodeID: n.cfg.ID, Version: n.cfg.Version,
+		Cluster: n.cfg.Cluster, Node: n.cfg.Name, NodeID: nodeID(s.CIB, n.cfg.Name), Version: n.cfg.Version,
 		Index: s.Index, Uptime: api.FromDuration(time.Since(n.started)),
 		LeaseRemaining: api.FromDuration(n.Remaining()),
 		RestartGrant:   api.FromDuration(recordOf(s.CIB, n.cfg.Name).Restart),
@@ -211,7 +211,7 @@ func (b backend) Status(ctx context.Context) (api.Status, error) {
 	addresses[n.cfg.Name] = n.cfg.Fabric.Addr()
 	for e := range s.CIB.Section("nodes").Each("node") {
 		name := e.Get("uname")
-		ns := api.NodeStatus{Name: name, ID: e.ID(), Address: addresses[name], Witness: e.Get("type") == "witness", LastBeat: -1}
+		ns := api.NodeStatus{Name: name, ID: e.ID(), Address: addresses[name], Witness: isWitness(e), LastBeat: -1}
 		ns.Voter = slices.ContainsFunc(servers, func(v store.Server) bool { return v.Node == name && v.Voter })
 		for st := range s.CIB.Status().Each("node_state") {
 			if st.ID() == e.ID() {
@@ -219,8 +219,8 @@ func (b backend) Status(ctx context.Context) (api.Status, error) {
 			}
 		}
 		if heard != nil {
-			if silent, ok := (*heard)[name]; ok {
-				ns.LastBeat = api.FromDuration(silent)
+			if h, ok := (*heard)[name]; ok {
+				ns.LastBeat = api.FromDuration(h.silent)
 			}
 		}
 		out.Nodes = append(out.Nodes, ns)

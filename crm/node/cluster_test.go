@@ -213,9 +213,9 @@ func (n *testNode) daemon(bootstrap *cib.CIB) {
 		log = slog.New(slog.NewTextHandler(os.Stderr, nil)).With("node", n.name)
 	}
 	nd, err := New(Config{
-		Name: n.name, ID: fmt.Sprint(n.name[0] - 'a' + 1), Fabric: n.fabric, Timing: lease.Default(), Planner: smallPlanner, Log: log,
+		Name: n.name, Fabric: n.fabric, Timing: lease.Default(), Planner: smallPlanner, Log: log,
 		Clock: func() time.Duration { return time.Hour + time.Since(n.c.born) },
-		Store: store.Config{Memory: n.disk, Incarnation: "1", Bootstrap: bootstrap}, Peers: peers,
+		Store: store.Config{Memory: n.disk, Incarnation: "1", Bootstrap: bootstrap}, Peers: func() map[string]string { return peers },
 		Lookup:   func(resources.AgentID) (resources.Agent, error) { return n.c.world, nil },
 		Harmless: func(resources.AgentID) bool { return true },
 		State:    n.state, Right: n.kept, Guard: n.guard(),

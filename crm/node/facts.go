@@ -3,6 +3,7 @@ package node
 import (
 	"crypto/rand"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -18,8 +19,8 @@ import (
 // configuration says, then what this node was told at the start.
 func (n *Node) addresses() map[string]string {
 	out := map[string]string{}
-	for name, addr := range n.cfg.Peers {
-		out[name] = addr
+	if n.cfg.Peers != nil {
+		maps.Copy(out, n.cfg.Peers())
 	}
 	for _, s := range n.store.Servers() {
 		out[s.Node] = s.Addr
@@ -78,12 +79,18 @@ func (n *Node) giveUp(c *cib.CIB) time.Duration {
 	return bound
 }
 
-// publishHeard tells the API how long each node has been silent.
+// hearing is what the DC's beats say of a node.
+type hearing struct {
+	silent  time.Duration // since the last beat
+	applied uint64        // index its CIB had reached
+}
+
+// publishHeard tells the API and the keeping of voters who was heard when.
 func (n *Node) publishHeard(d *lease.Detector, now time.Duration, nodes []string) {
-	out := map[string]time.Duration{}
+	out := map[string]hearing{}
 	for _, name := range nodes {
-		if _, at, ok := d.Heard(name); ok {
-			out[name] = now - at
+		if b, at, ok := d.Heard(name); ok {
+			out[name] = hearing{now - at, b.Applied}
 		}
 	}
 	n.heard.Store(&out)

@@ -172,8 +172,8 @@ func (n *Node) silent(node string) bool {
 	if heard == nil {
 		return false
 	}
-	since, ok := (*heard)[node]
-	return !ok || since >= n.cfg.Timing.DetectWithin
+	h, ok := (*heard)[node]
+	return !ok || h.silent >= n.cfg.Timing.DetectWithin
 }
 
 func (b backend) FenceHistory(ctx context.Context, target string) ([]api.FenceEvent, error) {

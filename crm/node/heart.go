@@ -118,6 +118,12 @@ func (h *heart) learn() {
 		}
 		h.expected[name] = now
 	}
+	for name := range h.expected {
+		if !slices.Contains(h.nodes, name) { // removed from the cluster: no more leases
+			h.detector.Forget(name)
+			delete(h.expected, name)
+		}
+	}
 }
 
 // promise says in every beat what this node will do when its lease ends.
@@ -297,7 +303,7 @@ func (h *heart) event(e lease.Event) controller.Event {
 func nodeNames(c *cib.CIB) []string {
 	var out []string
 	for e := range c.Section("nodes").Each("node") {
-		if t := e.Get("type"); t == "" || t == "member" || t == "normal" || t == "witness" {
+		if t := e.Get("type"); t == "" || t == "member" || t == "normal" {
 			out = append(out, e.Get("uname"))
 		}
 	}

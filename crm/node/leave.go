@@ -27,24 +27,32 @@ const (
 func (n *Node) Leave(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, leavePatience, errors.New("the cluster did not move everything away in time"))
 	defer cancel()
-	n.log.Info("leaving: asking the DC to move what runs here")
-	e := n.entry(command.KindAttrs)
-	e.Attrs = &command.Attrs{Node: n.cfg.Name, ID: n.cfg.ID, Changes: []command.AttrChange{
-		{Name: "shutdown", Value: strconv.FormatInt(time.Now().Unix(), 10)},
-	}}
-	asked, end := context.WithTimeout(ctx, 10*n.cfg.Timing.DetectWithin)
-	defer end()
-	if _, err := n.insist(asked, e); err != nil {
-		n.log.Warn("there is no DC to ask; stopping what runs here", "err", err)
-		return n.stopAlone(ctx)
-	}
-	select {
-	case <-n.ordered:
-	case <-ctx.Done():
-		n.log.Warn("stopping what still runs here", "cause", context.Cause(ctx))
+	if err := n.drain(ctx); err != nil {
+		n.log.Warn("stopping what still runs here", "cause", err)
 		return n.stopAlone(context.WithoutCancel(ctx))
 	}
 	return n.farewell(ctx)
+}
+
+// drain asks the DC to move everything away and returns when it has.
+func (n *Node) drain(ctx context.Context) error {
+	n.draining.Store(true)
+	n.log.Info("leaving: asking the DC to move what runs here")
+	e := n.entry(command.KindAttrs)
+	e.Attrs = &command.Attrs{Node: n.cfg.Name, Changes: []command.AttrChange{
+		{Name: "shutdown", Value: strconv.FormatInt(time.Now().Unix(), 10)},
+	}}
+	asked, end := context.WithTimeoutCause(ctx, 10*n.cfg.Timing.DetectWithin, errNoDC)
+	defer end()
+	if _, err := n.insist(asked, e); err != nil {
+		return err
+	}
+	select {
+	case <-n.ordered:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // stopAlone stops everything without the cluster's help.
@@ -86,7 +94,9 @@ func (n *Node) handOver(ctx context.Context) {
 // shutdownOrdered notes that the DC has emptied this node.
 func (n *Node) shutdownOrdered() {
 	n.leaveNow.Do(func() { close(n.ordered) })
-	n.cfg.Stop("the DC ordered this node to shut down")
+	if !n.draining.Load() {
+		n.cfg.Stop("the DC ordered this node to shut down")
+	}
 }
 
 // Restart prepares the end of the daemon without the end of its resources: it

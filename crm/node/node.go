@@ -41,8 +41,8 @@ import (
 
 // Config is everything a node gets from its caller. Fields without a remark are required.
 type Config struct {
-	// Name is the node's name in the cluster, ID its id in the CIB.
-	Name, ID string
+	// Name is the node's name in the cluster.
+	Name string
 	// Cluster is the cluster's name, Version the program's; for display.
 	Cluster, Version string
 	// Witness votes and runs nothing.
@@ -59,9 +59,11 @@ type Config struct {
 	// Store says where the log is kept. Node, Fabric, Timing, Clock and Log are
 	// filled in by [New].
 	Store store.Config
-	// Peers are names and addresses to find the others by before the CIB says
-	// more; may be nil.
-	Peers map[string]string
+	// Peers gives names and addresses to find the others by where raft's
+	// configuration does not have them yet; may be nil.
+	Peers func() map[string]string
+	// Voters is how many nodes vote; 0 means store.DefaultVoters.
+	Voters int
 
 	// Lookup finds agents, as executor.Config has it.
 	Lookup func(resources.AgentID) (resources.Agent, error)
@@ -88,13 +90,9 @@ type Config struct {
 	Inputs Inputs
 
 	// Local is the local socket of the API; nil for none.
-	Local  net.Listener
-	Access api.Access
-	// Cluster administration (crm/cluster) is mounted where these are not nil:
-	// on the API, between nodes below ClusterPrefix, and for nodes that join.
-	Admin, ClusterPeers, Joining http.Handler
-	ClusterPrefix                string
-	Metrics                      http.Handler
+	Local   net.Listener
+	Access  api.Access
+	Metrics http.Handler
 	// Realtime says how this process is scheduled, for crm cluster timing.
 	Realtime string
 
@@ -143,9 +141,17 @@ type Fencer interface {
 	Fence(ctx context.Context, c fencing.Call) resources.Result
 }
 
+// Administration is what crm/cluster answers: on the API, to other nodes below
+// Prefix, and to nodes that join.
+type Administration struct {
+	Admin, Peers, Joining http.Handler
+	Prefix                string
+}
+
 // Node is one node. Make it with [New]; [Node.Run] is its life.
 type Node struct {
 	cfg      Config
+	admin    Administration
 	log      *slog.Logger
 	store    *store.Store
 	exec     *executor.Executor
@@ -161,10 +167,11 @@ type Node struct {
 	started     time.Time
 
 	// Level facts, published by their owners for the API and for each other.
-	snapshot atomic.Pointer[controller.Snapshot]      // the director's
-	heard    atomic.Pointer[map[string]time.Duration] // silence of each node; nil while not DC
-	restart  atomic.Int64                             // the restart grant asked for, nanoseconds
-	leaving  atomic.Bool                              // the last beats say good-bye
+	snapshot atomic.Pointer[controller.Snapshot] // the director's
+	heard    atomic.Pointer[map[string]hearing]  // of each node; nil while not DC
+	restart  atomic.Int64                        // the restart grant asked for, nanoseconds
+	leaving  atomic.Bool                         // the last beats say good-bye
+	draining atomic.Bool                         // this node itself asked to leave
 
 	hurry    chan struct{} // heart: a promise changed
 	kicked   chan struct{} // keeper: the lease moved
@@ -215,6 +222,10 @@ func (n *Node) newRight() *right {
 	return r
 }
 
+// Mount adds the cluster's administration, which needs the node itself (see
+// [Node.Host]). Call it before Run.
+func (n *Node) Mount(a Administration) { n.admin = a }
+
 // Run serves until ctx is done or the store fails. Ending it stops no resource:
 // see [Node.Leave] and [Node.Restart] for the good ways to end.
 func (n *Node) Run(ctx context.Context) error {
@@ -241,6 +252,7 @@ func (n *Node) Run(ctx context.Context) error {
 	part("inputs", never(n.saveInputs))
 	part("attributes", never(n.writeAttrs))
 	part("office", never(h.markOffice))
+	part("voters", never(n.keepVoters))
 	for _, s := range n.servers() {
 		part("server "+s.name, s.run)
 	}

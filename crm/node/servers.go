@@ -27,7 +27,7 @@ type server struct {
 
 // servers are all that this node answers on.
 func (n *Node) servers() []server {
-	a := api.Handler{Backend: backend{n}, Access: n.cfg.Access, Cluster: n.cfg.Admin, Metrics: n.cfg.Metrics, Log: n.log}.Routes()
+	a := api.Handler{Backend: backend{n}, Access: n.cfg.Access, Cluster: n.admin.Admin, Metrics: n.cfg.Metrics, Log: n.log}.Routes()
 	out := []server{
 		{"rpc", n.cfg.Fabric.Listener(transport.ProtoRPC), n.rpcRoutes(), transport.ConnContext, n.log},
 		{"api", n.cfg.Fabric.Listener(transport.ProtoAPI), a, api.ConnContext, n.log},
@@ -35,8 +35,8 @@ func (n *Node) servers() []server {
 	if n.cfg.Local != nil {
 		out = append(out, server{"local api", n.cfg.Local, a, api.ConnContext, n.log})
 	}
-	if n.cfg.Joining != nil {
-		out = append(out, server{"join", n.cfg.Fabric.Listener(transport.ProtoJoin), n.cfg.Joining, transport.ConnContext, n.log})
+	if n.admin.Joining != nil {
+		out = append(out, server{"join", n.cfg.Fabric.Listener(transport.ProtoJoin), n.admin.Joining, transport.ConnContext, n.log})
 	}
 	return out
 }
@@ -115,8 +115,8 @@ func (n *Node) rpcRoutes() http.Handler {
 		}
 		answer(w, http.StatusOK, n.fenceHere(r.Context(), call))
 	})
-	if n.cfg.ClusterPeers != nil {
-		mux.Handle(n.cfg.ClusterPrefix, n.cfg.ClusterPeers)
+	if n.admin.Peers != nil {
+		mux.Handle(n.admin.Prefix, n.admin.Peers)
 	}
 	return mux
 }

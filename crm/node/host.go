@@ -1,0 +1,224 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"systole/crm/api"
+	"systole/crm/cib"
+	"systole/crm/cluster"
+	"systole/crm/command"
+	"systole/crm/store"
+)
+
+// Host is the node as the cluster's administration needs it.
+func (n *Node) Host() cluster.Host { return host{n} }
+
+type host struct{ n *Node }
+
+// DC implements cluster.Host.
+func (h host) DC() (name string, self bool) {
+	d := h.n.store.DC()
+	return d.Leader, d.Active
+}
+
+// Members implements cluster.Host.
+func (h host) Members(context.Context) ([]cluster.Member, error) {
+	c, servers := h.n.CIB(), h.n.store.Servers()
+	var out []cluster.Member
+	for e := range c.Section("nodes").Each("node") {
+		if !slices.Contains(nodeNames(c), e.Get("uname")) {
+			continue
+		}
+		m := cluster.Member{Name: e.Get("uname"), Witness: isWitness(e)}
+		for _, s := range servers {
+			if s.Node == m.Name {
+				m.Addr, m.RaftID, m.Voter = s.Addr, s.ID, s.Voter
+			}
+		}
+		for s := range c.Status().Each("node_state") {
+			if s.ID() == e.ID() {
+				m.Online = s.Get("crmd") == "online"
+			}
+		}
+		out = append(out, m)
+	}
+	slices.SortFunc(out, func(a, b cluster.Member) int { return strings.Compare(a.Name, b.Name) })
+	return out, nil
+}
+
+// CIB implements cluster.Host.
+func (h host) CIB(ctx context.Context) ([]byte, error) {
+	s, err := h.n.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return []byte(s.CIB.String()), nil
+}
+
+// Drain implements cluster.Host.
+func (h host) Drain(ctx context.Context) error { return h.n.drain(ctx) }
+
+// HandOver implements cluster.Host.
+func (h host) HandOver(ctx context.Context) error { return h.n.store.HandOver(ctx) }
+
+// Stop implements cluster.Host.
+func (h host) Stop(cause string) { h.n.cfg.Stop(cause) }
+
+// Admit implements cluster.Host: the CIB first, so that the node is expected
+// when it beats, then raft.
+func (h host) Admit(ctx context.Context, e cluster.Entrant) error {
+	if err := h.n.configure(ctx, e); err != nil {
+		return err
+	}
+	for _, s := range h.n.store.Servers() {
+		if s.Node == e.Name && s.ID != e.RaftID {
+			if err := h.n.store.Remove(ctx, s.ID); err != nil {
+				return err
+			}
+		}
+	}
+	return h.n.store.AddNonvoter(ctx, e.RaftID, e.Addr)
+}
+
+// configure puts a node into the CIB. A witness is a node that never runs
+// anything: on standby for good, and not even probed.
+func (n *Node) configure(ctx context.Context, e cluster.Entrant) error {
+	for {
+		c := n.CIB()
+		if slices.Contains(nodeNames(c), e.Name) {
+			return nil
+		}
+		id := nextNodeID(c)
+		node := cib.New("node", "id", id, "uname", e.Name)
+		if e.Witness {
+			set := cib.New("instance_attributes", "id", "nodes-"+id)
+			for _, name := range []string{"standby", "witness"} {
+				set = set.Append(cib.New("nvpair", "id", "nodes-"+id+"-"+name, "name", name, "value", "true"))
+			}
+			set = set.Append(cib.New("nvpair", "id", "nodes-"+id+"-discovery", "name", "resource-discovery-enabled", "value", "false"))
+			node = node.WithChildren(set)
+		}
+		v := c.Version()
+		entry := n.entry(command.KindCIB)
+		entry.Client = "crm cluster join"
+		entry.Change = &command.Change{Expected: &v, Ops: []command.Op{{Kind: cib.OpCreate, Section: "nodes", Data: node.String()}}}
+		p, err := n.propose(ctx, entry)
+		if err != nil {
+			return err
+		}
+		if p.Reply.Code == api.CodeOld {
+			continue // somebody was faster; the id may be taken now
+		}
+		return p.Reply.Err()
+	}
+}
+
+// nextNodeID is one more than the largest number that is an id of a node.
+func nextNodeID(c *cib.CIB) string {
+	most := 0
+	for e := range c.Section("nodes").Each("node") {
+		if n, err := strconv.Atoi(e.ID()); err == nil {
+			most = max(most, n)
+		}
+	}
+	return strconv.Itoa(most + 1)
+}
+
+// Remove implements cluster.Host.
+func (h host) Remove(ctx context.Context, name string) error {
+	for _, s := range h.n.store.Servers() {
+		if s.Node == name {
+			if err := h.n.store.Remove(ctx, s.ID); err != nil {
+				return err
+			}
+		}
+	}
+	e := h.n.entry(command.KindCIB)
+	e.Client = "crm cluster remove"
+	e.Change = &command.Change{Ops: []command.Op{{Kind: cib.OpDelete, XPath: fmt.Sprintf("/cib/configuration/nodes/node[@uname='%s']", name)}}}
+	forget := h.n.entry(command.KindNode)
+	forget.Node = &command.Node{Name: name, Forget: true}
+	for _, entry := range []command.Entry{e, forget} {
+		p, err := h.n.propose(ctx, entry)
+		if err != nil {
+			return err
+		}
+		if p.Reply.Code == api.CodeNoSuch {
+			continue
+		}
+		if err := p.Reply.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// isWitness says whether a nodes/node is one.
+func isWitness(node *cib.Element) bool {
+	for set := range node.Each("instance_attributes") {
+		for nv := range set.Each("nvpair") {
+			if nv.Get("name") == "witness" && nv.Get("value") == "true" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// nodeID is a configured node's id, "" for an unknown one.
+func nodeID(c *cib.CIB, name string) string {
+	for e := range c.Section("nodes").Each("node") {
+		if e.Get("uname") == name {
+			return e.ID()
+		}
+	}
+	return ""
+}
+
+// voterInterval is how often the DC looks after the voters: a new node has its
+// vote within moments, and nothing is measured in shorter times than that.
+const voterInterval = 500 * time.Millisecond
+
+// keepVoters promotes and demotes, one change at a time, while this node is DC.
+func (n *Node) keepVoters(ctx context.Context) {
+	want := n.cfg.Voters
+	if want == 0 {
+		want = store.DefaultVoters
+	}
+	for sleep(ctx, voterInterval) {
+		heard := n.heard.Load()
+		if heard == nil || !n.store.DC().Active {
+			continue
+		}
+		applied := n.store.Stats().Applied
+		peers := map[string]store.Peer{n.cfg.Name: {}}
+		for name, h := range *heard {
+			p := store.Peer{}
+			if h.silent >= n.cfg.Timing.DetectWithin {
+				p.Dead = h.silent
+			}
+			if applied > h.applied {
+				p.Behind = applied - h.applied
+			}
+			peers[name] = p
+		}
+		change, ok := store.NextChange(n.store.Servers(), peers, want)
+		if !ok {
+			continue
+		}
+		do := n.store.Demote
+		if change.Promote {
+			do = n.store.Promote
+		}
+		if err := do(ctx, change.ID); err != nil && ctx.Err() == nil {
+			n.log.Warn("voters not changed", "server", change.ID, "promote", change.Promote, "err", err)
+			continue
+		}
+		n.log.Info("voters changed", "server", change.ID, "promote", change.Promote, "reason", change.Why)
+	}
+}
