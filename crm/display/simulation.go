@@ -197,16 +197,13 @@ func (s *Simulation) considered() []string {
 	return lines
 }
 
-// promotionStage is the stage of a score record that is a promotion score.
-const promotionStage = "promotion"
-
 func scoreText(st *status.Status, r scheduler.ScoreRecord) string {
 	rsc := st.Resources[r.Resource].ID
 	value := score.Score(r.Score).String()
 	switch {
-	case r.Stage == promotionStage && r.Node == status.NoNode:
+	case r.Stage == scheduler.PromotionScore && r.Node == status.NoNode:
 		return rsc + " promotion score (inactive): " + value
-	case r.Stage == promotionStage:
+	case r.Stage == scheduler.PromotionScore:
 		return rsc + " promotion score on " + st.Nodes[r.Node].Name + ": " + value
 	}
 	return r.Stage + ": " + rsc + " allocation score on " + st.Nodes[r.Node].Name + ": " + value
@@ -231,21 +228,21 @@ func eventLines(notes []simulate.Note) []Line {
 	return lines
 }
 
-// fenceVerb is the verb of a planned fencing.
-const fenceVerb scheduler.Verb = "Fence"
+// onNode tells whether a change is an action on a node: "Fence (reboot)" or "Shutdown".
+func onNode(c scheduler.Change) bool { return c.Resource == status.NoRes }
 
 // changeLines are the planned actions in columns: verb, resource, place, reason.
 func changeLines(changes []scheduler.Change) []Line {
 	name, detail := 0, 0
 	for _, c := range changes {
-		if c.Verb != fenceVerb {
+		if !onNode(c) {
 			name, detail = max(name, len(c.Subject)), max(detail, len(c.Detail))
 		}
 	}
 	lines := make([]Line, 0, len(changes))
 	for _, c := range changes {
-		if c.Verb == fenceVerb {
-			text := "Fence (" + c.Detail + ") " + c.Subject
+		if onNode(c) {
+			text := c.Verb + " " + c.Subject
 			if c.Reason != "" {
 				text += " '" + c.Reason + "'"
 			}
@@ -340,7 +337,7 @@ func (s *Simulation) consideredElement() *cib.Element {
 
 func scoreElement(st *status.Status, r scheduler.ScoreRecord) *cib.Element {
 	rsc, value := st.Resources[r.Resource].ID, score.Score(r.Score).String()
-	if r.Stage != promotionStage {
+	if r.Stage != scheduler.PromotionScore {
 		return cib.New("node_weight", "function", r.Stage, "node", st.Nodes[r.Node].Name, "score", value, "id", rsc)
 	}
 	e := cib.New("promotion_score", "id", rsc, "score", value)
@@ -353,12 +350,16 @@ func scoreElement(st *status.Status, r scheduler.ScoreRecord) *cib.Element {
 // changeElement is one planned action. Where the detail names two places, they are the
 // source and the destination.
 func changeElement(c scheduler.Change) *cib.Element {
-	if c.Verb == fenceVerb {
+	if onNode(c) {
 		node, _, _ := strings.Cut(c.Subject, " ")
-		return element("node_action", "task", c.Detail, "node", node, "reason", c.Reason)
+		_, task, fencing := strings.Cut(strings.TrimSuffix(c.Verb, ")"), "(")
+		if !fencing {
+			task = strings.ToLower(c.Verb)
+		}
+		return element("node_action", "task", task, "node", node, "reason", c.Reason)
 	}
 	from, to, two := strings.Cut(c.Detail, " -> ")
-	e := cib.New("rsc_action", "action", strings.ToLower(string(c.Verb)), "resource", c.Subject)
+	e := cib.New("rsc_action", "action", strings.ToLower(c.Verb), "resource", c.Subject)
 	switch {
 	case two:
 		fromRole, source := splitPlace(from)

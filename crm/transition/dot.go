@@ -11,8 +11,11 @@ func WriteDOT(w io.Writer, d Drawing) error {
 	b.WriteString(" digraph \"g\" {\n")
 	for _, a := range d.Actions {
 		style, color, font := "dashed", "red", "black"
-		if a.Executed {
+		switch {
+		case a.Executed:
 			style, color = "bold", "green"
+		case a.Optional:
+			color = "blue"
 		}
 		if a.Pseudo {
 			font = "orange"

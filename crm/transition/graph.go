@@ -183,6 +183,7 @@ type Drawing struct {
 type DrawnAction struct {
 	Name     string
 	Executed bool // solid and green; otherwise dashed and red: wanted, cannot be run
+	Optional bool // dashed and blue: not wanted (crm_simulate -a)
 	Pseudo   bool // orange text
 }
 
