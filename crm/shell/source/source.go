@@ -177,6 +177,41 @@ func (s *Source) writeFile(ctx context.Context, c Change) (version, output strin
 	return after.Version().String(), "", nil
 }
 
+// updateTries bounds how often Update starts again when others change the CIB
+// at the same time: with this many writers at once, each still gets its turn.
+const updateTries = 20
+
+// Update reads the CIB, lets edit make another of it and commits the
+// difference; when somebody else was faster it starts again with what is there
+// then, so that no change of either is lost. edit must not keep state between
+// calls. A dry run commits nothing.
+func (s *Source) Update(ctx context.Context, c Change, edit func(root *cib.Element) (*cib.Element, error)) (before, after *cib.CIB, err error) {
+	for range updateTries {
+		if before, err = s.Read(ctx); err != nil {
+			return nil, nil, err
+		}
+		root, err := edit(before.Root())
+		if err != nil {
+			return before, before, err
+		}
+		if after, err = cib.FromRoot(root); err != nil {
+			return before, before, err
+		}
+		patch := cib.Diff(before.Root(), root)
+		if patch.Empty() || c.DryRun {
+			return before, after, nil
+		}
+		v := before.Version()
+		patch.Source, patch.Target = nil, nil
+		c.Ops, c.Expect = []cib.Op{{Kind: cib.OpPatch, Data: patch.XML()}}, &v
+		_, _, err = s.Write(ctx, c)
+		if exit.Of(err) != exit.Old {
+			return before, after, err
+		}
+	}
+	return before, before, exit.Errorf(exit.Old, "the configuration was changed by others %d times in a row; try again", updateTries)
+}
+
 // Coded gives an error of the API, or of the file system, its exit status.
 func Coded(err error) error {
 	if e, ok := errors.AsType[*api.Error](err); ok {

@@ -1,0 +1,200 @@
+// Package ra tells the tools about resource agents: which there are and what
+// their metadata says. With a live cluster it asks the daemon, which knows what
+// is installed on its node; on a file it looks on this machine.
+package ra
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"systole/agents"
+	"systole/crm/api"
+	"systole/crm/clitext"
+	"systole/crm/exit"
+	"systole/crm/shell/source"
+	"systole/resources"
+)
+
+// metadataTimeout bounds one agent's meta-data action; agents answer in
+// milliseconds, and OCF advises 5 s.
+const metadataTimeout = 10 * time.Second
+
+// Agents knows resource agents. It caches metadata for its life, which is that
+// of one command or shell session. Safe for concurrent use.
+type Agents struct {
+	client   *api.Client // nil: this machine
+	registry *agents.Registry
+
+	mu   sync.Mutex // guards docs
+	docs map[resources.AgentID]document
+}
+
+type document struct {
+	xml []byte
+	err error
+}
+
+// New makes Agents for a source.
+func New(s *source.Source) *Agents {
+	a := &Agents{docs: map[resources.AgentID]document{}, registry: agents.New(agents.Config{})}
+	if s.Live() {
+		a.client, _ = s.Client() // Live says that there is one
+	}
+	return a
+}
+
+// ParseID reads "ocf:heartbeat:Dummy", "systemd:nginx" or "stonith:fence_x"; a
+// type alone is looked for as crmsh does.
+func (a *Agents) ParseID(ctx context.Context, s string) (resources.AgentID, error) {
+	parts := strings.SplitN(s, ":", 3)
+	switch {
+	case len(parts) == 3 && parts[0] == "ocf":
+		return resources.AgentID{Class: resources.ClassOCF, Provider: parts[1], Type: parts[2]}, nil
+	case len(parts) >= 2 && parts[0] != "ocf":
+		return resources.AgentID{Class: resources.Class(parts[0]), Type: strings.Join(parts[1:], ":")}, nil
+	case len(parts) <= 2:
+		typ := parts[len(parts)-1]
+		class, provider := a.Resolve(ctx, typ)
+		if class == "" {
+			return resources.AgentID{}, exit.Errorf(exit.NoSuch, "no agent %q is installed; %s", typ, a.hint(ctx, "ocf", "", typ))
+		}
+		return resources.AgentID{Class: resources.Class(class), Provider: provider, Type: typ}, nil
+	}
+	return resources.AgentID{}, exit.Errorf(exit.Usage, "%q is not an agent: write class:provider:type", s)
+}
+
+// Resolve finds the class and provider of an agent named by its type alone:
+// ocf:heartbeat if it is there, then ocf:pacemaker, ocf:systole, any other
+// provider, and a fence agent last. Empty when there is none.
+func (a *Agents) Resolve(ctx context.Context, typ string) (class, provider string) {
+	providers := a.Providers(ctx, typ)
+	for _, p := range append([]string{"heartbeat", "pacemaker", agents.NativeProvider}, providers...) {
+		for _, have := range providers {
+			if have == p {
+				return "ocf", p
+			}
+		}
+	}
+	if strings.HasPrefix(typ, "fence_") {
+		return "stonith", ""
+	}
+	return "", ""
+}
+
+// Document is an agent's metadata as XML. An agent that is not installed gives
+// an error with status 5 and the nearest name there is.
+func (a *Agents) Document(ctx context.Context, id resources.AgentID) ([]byte, error) {
+	a.mu.Lock()
+	d, known := a.docs[id]
+	a.mu.Unlock()
+	if !known {
+		ctx, cancel := context.WithTimeout(ctx, metadataTimeout)
+		defer cancel()
+		d.xml, d.err = a.fetch(ctx, id)
+		a.mu.Lock()
+		a.docs[id] = d
+		a.mu.Unlock()
+	}
+	return d.xml, d.err
+}
+
+func (a *Agents) fetch(ctx context.Context, id resources.AgentID) ([]byte, error) {
+	var doc []byte
+	var err error
+	if a.client != nil {
+		doc, err = a.client.AgentMeta(ctx, id.String())
+	} else {
+		doc, err = a.registry.MetaData(ctx, id)
+	}
+	switch {
+	case err == nil:
+		return doc, nil
+	case exit.Of(source.Coded(err)) == exit.Disconnect:
+		return nil, source.Coded(err)
+	case a.installed(ctx, id):
+		return nil, fmt.Errorf("metadata of %s: %w", id, err)
+	}
+	return nil, exit.Errorf(exit.NotInstalled, "agent %s is not installed; %s", id, a.hint(ctx, string(id.Class), id.Provider, id.Type))
+}
+
+// Metadata is an agent's metadata, parsed.
+func (a *Agents) Metadata(ctx context.Context, id resources.AgentID) (*resources.Metadata, error) {
+	doc, err := a.Document(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	m, err := resources.ParseMetadata(doc)
+	if err != nil {
+		return nil, fmt.Errorf("metadata of %s: %w", id, err)
+	}
+	return m, nil
+}
+
+func (a *Agents) installed(ctx context.Context, id resources.AgentID) bool {
+	names, err := a.List(ctx, string(id.Class), id.Provider)
+	if err != nil {
+		return false
+	}
+	for _, n := range names {
+		if n == id.Type {
+			return true
+		}
+	}
+	return false
+}
+
+// hint names the nearest agent, or the command that lists them.
+func (a *Agents) hint(ctx context.Context, class, provider, typ string) string {
+	names, err := a.List(ctx, class, provider)
+	if near := clitext.Nearest(typ, names); err == nil && near != "" {
+		return "did you mean " + near + "?"
+	}
+	return strings.TrimSpace("crm ra list "+class+" "+provider) + " shows what there is"
+}
+
+// Classes are the classes of agents.
+func (a *Agents) Classes(ctx context.Context) ([]string, error) {
+	if a.client != nil {
+		cs, err := a.client.Agents(ctx, "", "")
+		return cs, source.Coded(err)
+	}
+	return a.registry.Classes(), nil
+}
+
+// Providers are the OCF providers that have the type, or all when it is empty.
+func (a *Agents) Providers(ctx context.Context, typ string) []string {
+	if a.client == nil {
+		return a.registry.Providers(typ)
+	}
+	all, err := a.client.Agents(ctx, "ocf", "") // as provider:type
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for _, s := range all {
+		if p, t, ok := strings.Cut(s, ":"); ok && (typ == "" || t == typ) && (len(out) == 0 || out[len(out)-1] != p) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// List is the agents of a class, of one provider if that is not empty.
+func (a *Agents) List(ctx context.Context, class, provider string) ([]string, error) {
+	if a.client == nil {
+		return a.registry.List(class, provider)
+	}
+	names, err := a.client.Agents(ctx, class, provider)
+	if err != nil {
+		return nil, source.Coded(err)
+	}
+	for i, n := range names {
+		if _, typ, ok := strings.Cut(n, ":"); ok && class == "ocf" && provider == "" {
+			names[i] = typ
+		}
+	}
+	return names, nil
+}
