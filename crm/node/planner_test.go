@@ -15,7 +15,7 @@ import (
 // without constraints, each on the first node in order of name. The tests are
 // about orders, results and leases; what is the best place is another package.
 func smallPlanner(c *cib.CIB, _ time.Time) (controller.Plan, error) {
-	p := &planning{c: c, graph: &transition.Graph{Options: transition.Options{ClusterDelay: "60s"}}}
+	p := &planning{c: c, stops: map[string][]transition.ActionID{}, graph: &transition.Graph{Options: transition.Options{ClusterDelay: "60s"}}}
 	for s := range c.Status().Each("node_state") {
 		if s.Get("crmd") == "online" {
 			p.online = append(p.online, s.Get("uname"))
@@ -26,8 +26,8 @@ func smallPlanner(c *cib.CIB, _ time.Time) (controller.Plan, error) {
 		p.place(r)
 	}
 	for _, n := range p.online {
-		if p.leaves(n) && !p.busy(n) {
-			p.add(transition.Action{Kind: transition.KindCluster, Task: transition.TaskShutdown, Node: n, Key: "do_shutdown-" + n}, nil)
+		if p.leaves(n) {
+			p.add(transition.Action{Kind: transition.KindCluster, Task: transition.TaskShutdown, Node: n, Key: "do_shutdown-" + n}, p.stops[n])
 		}
 	}
 	return controller.Plan{Graph: p.graph, Changes: fmt.Sprint(len(p.graph.Synapses))}, nil
@@ -37,6 +37,7 @@ type planning struct {
 	c      *cib.CIB
 	graph  *transition.Graph
 	online []string
+	stops  map[string][]transition.ActionID // by node
 }
 
 func (p *planning) add(a transition.Action, after []transition.ActionID) transition.ActionID {
@@ -91,15 +92,6 @@ func (p *planning) leaves(node string) bool {
 	return ok
 }
 
-func (p *planning) busy(node string) bool {
-	for r := range p.c.Section("resources").Each("primitive") {
-		if p.active(node, r.ID()) {
-			return true
-		}
-	}
-	return false
-}
-
 func (p *planning) place(r *cib.Element) {
 	var probes []transition.ActionID
 	for _, n := range p.online {
@@ -120,6 +112,7 @@ func (p *planning) place(r *cib.Element) {
 			return // where it belongs
 		}
 		stops = append(stops, p.op(r, "stop", n, 0, "0"))
+		p.stops[n] = append(p.stops[n], stops[len(stops)-1])
 	}
 	for _, n := range p.online {
 		if count, _ := transient(p.c, n, "fail-count-"+r.ID()+"#start_0"); p.leaves(n) || strings.Contains(count, "INFINITY") {
