@@ -19,7 +19,7 @@ func (n *testNode) admin(t *testing.T, uid int) Admin {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := api.Handler{Access: api.Access{UID: uid}, Cluster: n.server.AdminHandler(), Log: slog.New(slog.DiscardHandler)}
+	h := api.Handler{Backend: api.NewClient("nowhere"), Access: api.Access{UID: uid}, Cluster: n.server.AdminHandler(), Log: slog.New(slog.DiscardHandler)}
 	srv := &http.Server{Handler: h.Routes(), ConnContext: func(ctx context.Context, _ net.Conn) context.Context {
 		return api.WithPeer(ctx, api.Peer{User: "someone", UID: uid})
 	}}

@@ -55,7 +55,7 @@ var errToken = errors.New("this is not a whole join token: copy the line that \"
 
 func parseToken(text string) (token, error) {
 	coded, ok := strings.CutPrefix(strings.TrimSpace(text), tokenPrefix)
-	if !ok {
+	if !ok || strings.ContainsAny(coded, "\r\n") { // base64 would pass over them
 		return token{}, errToken
 	}
 	b, err := base64.RawURLEncoding.Strict().DecodeString(coded)
