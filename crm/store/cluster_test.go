@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -26,6 +27,8 @@ type cluster struct {
 	rules rules
 	born  time.Time
 	nodes map[string]*node
+
+	mu sync.Mutex // guards who is up; never held while waiting, or virtual time stands still
 }
 
 // node is one machine: its disk survives a crash.
@@ -126,7 +129,9 @@ func (n *node) start(bootstrap *cib.CIB) {
 	if err != nil {
 		n.c.t.Fatalf("open %s: %v", n.name, err)
 	}
+	n.c.mu.Lock()
 	n.Store = s
+	n.c.mu.Unlock()
 	ctx, stop := context.WithCancel(context.Background())
 	n.stop, n.ended = stop, make(chan error, 1)
 	go func() { n.ended <- s.Run(ctx) }()
@@ -134,48 +139,42 @@ func (n *node) start(bootstrap *cib.CIB) {
 
 // crash cuts the power: nobody is told, the disk keeps what was written.
 func (n *node) crash() {
+	n = n.c.nodes[n.name] // not a copy
+	n.c.mu.Lock()
+	n.Store = nil
+	n.c.mu.Unlock()
 	n.c.net.PowerOff(n.addr())
 	n.memory.Hang(false)
 	n.stop()
 	<-n.ended
-	n.Store = nil
 }
 
 func (n *node) reboot() {
 	n.c.t.Helper()
-	n.start(nil)
+	n.c.nodes[n.name].start(nil)
 }
 
 // end stops everything, so that no goroutine outlives the test.
 func (c *cluster) end() {
-	for _, n := range c.nodes {
-		if n.Store != nil {
-			n.crash()
-		}
+	for _, n := range c.running() {
+		n.crash()
 	}
 	synctest.Wait()
 }
 
 // running are the nodes that are up, by name.
 func (c *cluster) running() []*node {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	var out []*node
 	for _, n := range c.nodes {
 		if n.Store != nil {
-			out = append(out, n)
+			up := *n // as it is now
+			out = append(out, &up)
 		}
 	}
-	slices.SortFunc(out, func(a, b *node) int { return cmpString(a.name, b.name) })
+	slices.SortFunc(out, func(a, b *node) int { return cmp.Compare(a.name, b.name) })
 	return out
-}
-
-func cmpString(a, b string) int {
-	if a < b {
-		return -1
-	}
-	if a > b {
-		return 1
-	}
-	return 0
 }
 
 // leased are the nodes that hold a valid DC lease now.
@@ -241,7 +240,12 @@ func set(name, value string) command.Entry {
 }
 
 // value reads an option that set wrote.
-func value(c *cib.CIB, name string) string { return c.FindID("o-" + name).Get("value") }
+func value(c *cib.CIB, name string) string {
+	if e := c.FindID("o-" + name); e != nil {
+		return e.Get("value")
+	}
+	return ""
+}
 
 func (n *node) must(e command.Entry) command.Reply {
 	n.c.t.Helper()
@@ -266,11 +270,4 @@ func (c *cluster) sameCIB() {
 		}
 		byIndex[s.Index] = s.CIB.String()
 	}
-}
-
-// proposers is a wait group that collects what they were told.
-type proposers struct {
-	sync.WaitGroup
-	mu  sync.Mutex
-	ack []string
 }
