@@ -100,7 +100,7 @@ func wantedLines(t *testing.T, dir, name string) []string {
 	before, _, _ := strings.Cut(string(b), "Transition Summary:")
 	var lines []string
 	for _, l := range squeezed(before) {
-		if !strings.HasPrefix(l, "Usingtheoriginal") && !strings.HasPrefix(l, "Settingeffective") {
+		if !strings.HasPrefix(l, "Usingtheoriginal") && !strings.HasPrefix(l, "Settingeffective") && !strings.HasPrefix(l, "Schemavalidation") {
 			lines = append(lines, l)
 		}
 	}

@@ -207,7 +207,7 @@ func (v *View) cloneLines(r *status.Resource) []Line {
 		role := "Started"
 		if r.Promotable {
 			role = "Unpromoted"
-			if targetRole(r) == status.RoleUnpromoted {
+			if v.cloneTarget(r) == status.RoleUnpromoted {
 				role += " (target-role)"
 			}
 		}
@@ -243,7 +243,7 @@ func (v *View) usualPlace(c *status.Resource) *status.Node {
 			return nil
 		}
 		n := &v.Status.Nodes[m.Active[0]]
-		if place != nil && place != n || !n.Online && n.Unclean || m.PendingTask != "" {
+		if place != nil && place != n || !n.Online && n.Unclean || v.pending(m) != "" {
 			return nil
 		}
 		place = n
@@ -295,6 +295,14 @@ func (v *View) rank() []int {
 	return rank
 }
 
+// cloneTarget is the target role of a clone, or of what it clones.
+func (v *View) cloneTarget(r *status.Resource) status.Role {
+	if role := targetRole(r); role != status.RoleUnknown || len(r.Children) == 0 {
+		return role
+	}
+	return targetRole(&v.Status.Resources[r.Children[0]])
+}
+
 // stoppedLists names the nodes where no instance runs, by reason.
 func (v *View) stoppedLists(r *status.Resource) []Line {
 	used := make([]bool, len(v.Status.Nodes))
@@ -312,7 +320,7 @@ func (v *View) stoppedLists(r *status.Resource) []Line {
 			continue
 		}
 		state := "Stopped"
-		if targetRole(r) == status.RoleStopped {
+		if v.cloneTarget(r) == status.RoleStopped {
 			state += " (disabled)"
 		} else if why := v.failedProbe(v.representative(r), n); why != "" {
 			state += " (" + why + ")"

@@ -1,7 +1,6 @@
 package display
 
 import (
-	"strconv"
 	"strings"
 
 	"systole/crm/model"
@@ -112,7 +111,7 @@ func (v *View) stateWords(r *status.Resource, node *status.Node) string {
 
 // roleWord is the role, or what is being done about it ("Starting").
 func (v *View) roleWord(r *status.Resource) string {
-	if word := pendingWords[resources.Action(r.PendingTask)]; word != "" {
+	if word := pendingWords[resources.Action(v.pending(r))]; word != "" {
 		return word
 	}
 	if r.Role == status.RoleStarted {
@@ -121,6 +120,14 @@ func (v *View) roleWord(r *status.Resource) string {
 		}
 	}
 	return r.Role.String()
+}
+
+// pending is the operation in progress on a resource, "" without one.
+func (v *View) pending(r *status.Resource) string {
+	if v.Options.NoPending {
+		return ""
+	}
+	return r.PendingTask
 }
 
 // pendingWords stand in place of the role while an operation that changes it is in progress.
@@ -145,9 +152,12 @@ func targetRole(r *status.Resource) status.Role {
 	return status.RoleUnknown
 }
 
-// failedProbe is the text of the return code of a failed probe of a resource (on a
-// node, unless nil), "" when no probe failed.
+// failedProbe says that a probe (on a node, unless nil) found the agent not installed: the
+// one failure that leaves a resource simply stopped. "" when none did.
 func (v *View) failedProbe(r *status.Resource, node *status.Node) string {
+	if v.Options.Dialect == Dialect215 {
+		return "" // told since 2.1.7
+	}
 	for _, f := range v.Status.Failures {
 		if f.Res == status.NoRes || node != nil && f.Node != node.Index {
 			continue
@@ -157,8 +167,10 @@ func (v *View) failedProbe(r *status.Resource, node *status.Node) string {
 			continue
 		}
 		if f.Op.Get("operation") == string(resources.ActionMonitor) && (f.Op.Get("interval") == "" || f.Op.Get("interval") == "0") {
-			code, _ := strconv.Atoi(f.Op.Get("rc-code"))
-			return v.codeText(resources.Code(code))
+			op := readOperation(f.Op, "")
+			if op.Code == resources.ErrInstalled || op.Status == resources.StatusNotInstalled {
+				return v.codeText(op.Code)
+			}
 		}
 	}
 	return ""
@@ -173,7 +185,7 @@ func (v *View) flags(r *status.Resource, node *status.Node) []string {
 	if node != nil && r.Locked == node.Index {
 		f = append(f, "LOCKED")
 	}
-	if r.PendingTask == string(resources.ActionMonitor) {
+	if v.pending(r) == string(resources.ActionMonitor) {
 		f = append(f, "Monitoring")
 	}
 	switch target := targetRole(r); {

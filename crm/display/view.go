@@ -67,6 +67,7 @@ type Options struct {
 	GroupByNode bool   // -n
 	Brief       bool   // -b
 	Detail      bool   // -R
+	NoPending   bool   // operations in progress are not told (crm_simulate's state after)
 	Timing      bool   // -t: times of operations
 	BansPrefix  string // -L=PREFIX: only bans whose id begins so
 	Node        string // --node: only this node, or the nodes with this tag

@@ -238,7 +238,7 @@ func (v *View) resourceElement(r *status.Resource) *cib.Element {
 		"target_role", r.Meta["target-role"], "active", yesno(v.wholly(r)), "orphaned", yesno(r.Orphan),
 		"blocked", yesno(r.Blocked), "managed", yesno(r.Managed), "failed", yesno(r.Failed),
 		"failure_ignored", yesno(r.FailureIgnored), "nodes_running_on", strconv.Itoa(len(r.Active)))
-	if r.PendingTask == string(resources.ActionMonitor) {
+	if v.pending(r) == string(resources.ActionMonitor) {
 		e = e.With("pending", "Monitoring")
 	}
 	if r.Locked != status.NoNode {

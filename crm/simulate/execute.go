@@ -52,8 +52,7 @@ func Execute(root *cib.Element, g *transition.Graph, o ExecuteOptions) Execution
 		again = false
 		for a := range run.Ready(o.At) {
 			again = true
-			step := w.perform(a, o.Fail)
-			step.Resource = names.of(a)
+			step := w.perform(a, names.of(a), o.Fail)
 			steps = append(steps, step)
 			if step.Failed {
 				run.Confirm(a.ID, transition.ActionFailed)
@@ -89,36 +88,41 @@ func (h historyNames) of(a *transition.Action) string {
 }
 
 // perform does one action.
-func (w *world) perform(a *transition.Action, fail []OpSpec) Step {
+func (w *world) perform(a *transition.Action, name string, fail []OpSpec) Step {
 	switch {
 	case a.Kind == transition.KindResource:
-		return w.operate(a, fail)
+		return w.operate(a, name, fail)
 	case a.Kind == transition.KindCluster && a.Task == transition.TaskFence:
 		w.fence(a)
 	case a.Kind == transition.KindCluster && a.Task == transition.TaskClearFailCount:
 		w.clearFailures(a)
 	}
-	return Step{Action: a}
+	return Step{Action: a, Resource: name}
 }
 
-// operate runs one operation of an agent.
-func (w *world) operate(a *transition.Action, fail []OpSpec) Step {
-	step := Step{Action: a}
+// operate runs one operation of an agent. Its result goes where the node's history has the
+// name shown, else under the name the graph gives.
+func (w *world) operate(a *transition.Action, name string, fail []OpSpec) Step {
+	step := Step{Action: a, Resource: name}
 	s := w.node(a.Node, a.NodeID)
 	if s == nil || a.Resource == nil {
 		return step
 	}
-	like := cib.New("lrm_resource", "id", a.Resource.ID, "class", a.Resource.Class)
+	id := a.Resource.ID
+	if s.known(name) {
+		id = name
+	}
+	like := cib.New("lrm_resource", "id", id, "class", a.Resource.Class)
 	if a.Resource.Provider != "" {
 		like = like.With("provider", a.Resource.Provider)
 	}
 	like = like.With("type", a.Resource.Type)
 	switch a.Task {
 	case transition.TaskDelete:
-		s.remove(a.Resource.ID)
+		s.remove(id)
 		return step
 	case transition.TaskCancel:
-		if _, ok := s.index[a.Resource.ID]; ok {
+		if s.known(id) {
 			s.put(dropOp(s.resource(like), a.Key))
 		}
 		return step
@@ -138,7 +142,7 @@ func (w *world) operate(a *transition.Action, fail []OpSpec) Step {
 	if f, ok := asked(fail, a); ok {
 		o.rc, o.reason = f.RC, "User-injected result"
 		step.Failed, step.RC = true, f.RC
-		step.Notes = w.countFailure(s, a.Resource.ID, a.Task, a.Interval(), f.RC)
+		step.Notes = w.countFailure(s, id, a.Task, a.Interval(), f.RC)
 	}
 	w.record(s, o)
 	return step

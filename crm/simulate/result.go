@@ -41,7 +41,7 @@ func (w *world) record(s *nodeState, o outcome) {
 		"crm-debug-origin", origin, "crm_feature_set", w.feature,
 		"transition-key", key.String(),
 		"transition-magic", transition.Magic{Status: resources.StatusDone, RC: o.rc, Key: key}.String(),
-		"exit-reason", o.reason, "call-id", strconv.Itoa(call), "rc-code", strconv.Itoa(int(o.rc)),
+		"exit-reason", o.reason, "on_node", s.name(), "call-id", strconv.Itoa(call), "rc-code", strconv.Itoa(int(o.rc)),
 		"op-status", "0", "interval", strconv.FormatInt(o.interval.Milliseconds(), 10),
 		"last-rc-change", w.seconds(), "exec-time", "0", "queue-time", "0")
 	if o.source != "" {

@@ -32,7 +32,7 @@ type nodeState struct {
 }
 
 func newWorld(root *cib.Element, now time.Time) *world {
-	w := &world{root: root, byName: map[string]*nodeState{}, now: now, feature: root.Get("crm_feature_set")}
+	w := &world{root: root, byName: map[string]*nodeState{}, now: now, feature: cib.CurrentFeatureSet}
 	if st := root.Child("status"); st != nil {
 		for _, e := range st.Children() {
 			if e.Name() == "node_state" {
@@ -67,6 +67,14 @@ func (w *world) add(s *nodeState) {
 	} else {
 		w.byName[s.element.ID()] = s
 	}
+}
+
+// name is the node's name; very old documents have only the id.
+func (s *nodeState) name() string {
+	if name := s.element.Get("uname"); name != "" {
+		return name
+	}
+	return s.element.ID()
 }
 
 // node is the state of a node, made when the node is known and has none; id may be "",

@@ -90,6 +90,7 @@ func (r *request) perform(ctx context.Context, stdio *tool.IO, args []string) er
 		report.Executed = &done
 		if !r.quiet {
 			report.After = r.view(status.Unpack(done.CIB, now), now)
+			report.After.Options.NoPending = true
 		}
 		if err := save(r.saveOut, done.CIB); err != nil {
 			return err
