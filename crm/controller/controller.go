@@ -233,7 +233,7 @@ func (c *Controller) makePlan(now time.Time) {
 	c.state = Running
 	c.run = &run{Run: transition.NewRun(p.Graph), graph: p.Graph, orders: map[transition.ActionID]Order{}}
 	c.effects = append(c.effects, SaveInput{Transition: c.transition, CIB: c.cib, Now: now})
-	c.say(Info, "transition", "transition", c.transition, "trigger", trigger,
+	c.say(Info, "transition started", "transition", c.transition, "trigger", trigger,
 		"actions", len(p.Graph.Synapses), "changes", p.Changes)
 }
 

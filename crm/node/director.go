@@ -9,6 +9,7 @@ import (
 
 	"systole/crm/command"
 	"systole/crm/controller"
+	"systole/crm/exit"
 )
 
 // director drives the controller: it feeds events and the newest CIB, and
@@ -164,7 +165,7 @@ func (d *director) commit(office context.Context, proposals *queue[controller.Pr
 		}
 		for _, p := range batch {
 			done := controller.Proposed{ID: p.ID, OK: true}
-			for _, e := range d.n.entries(p.Change) {
+			for _, e := range controller.Entries(p.Change, d.n.entry("")) {
 				reply, err := d.n.store.Propose(office, e)
 				if err == nil {
 					err = reply.Err()
@@ -180,6 +181,15 @@ func (d *director) commit(office context.Context, proposals *queue[controller.Pr
 			d.post(done)
 		}
 	}
+}
+
+// harmless says that a change was refused because it was made already.
+func harmless(ch controller.Change, err error) bool {
+	switch ch.(type) {
+	case controller.ForgetHistory, controller.ForgetFailures, controller.NodeState:
+		return exit.Of(err) == exit.NoSuch
+	}
+	return false
 }
 
 // save keeps the scheduler's input on this node's disk, beside the decision.

@@ -7,6 +7,7 @@ import (
 
 	"systole/crm/cib"
 	"systole/crm/command"
+	"systole/crm/controller"
 	"systole/crm/transition"
 	"systole/resources"
 	"systole/resources/executor"
@@ -20,6 +21,7 @@ func (n *Node) report(ctx context.Context, batch []executor.Report) error {
 	e := n.entry(command.KindResult)
 	for _, r := range batch {
 		e.Results = append(e.Results, n.result(c, r))
+		n.note(r)
 	}
 	for {
 		_, err := n.propose(ctx, e)
@@ -36,9 +38,21 @@ func (n *Node) report(ctx context.Context, batch []executor.Report) error {
 	}
 }
 
+// note logs what matters to people: what began to serve, and what failed.
+func (n *Node) note(r executor.Report) {
+	rsc := r.Op.Instance
+	switch {
+	case r.Op.Action == resources.ActionStart && r.Result.Code == resources.OK && r.Result.Status == resources.StatusDone:
+		n.log.Info("resource started", "rsc", rsc, "took", r.Ended.Sub(r.Began))
+	case r.Op.IsProbe() || r.Result.Status == resources.StatusCancelled:
+	case r.Result.Code != resources.OK && r.Result.Code != resources.RunningPromoted || r.Result.Status != resources.StatusDone:
+		n.log.Warn("operation failed", "rsc", rsc, "op", r.Op.Action, "rc", int(r.Result.Code), "status", int(r.Result.Status), "reason", r.Result.Reason)
+	}
+}
+
 // result makes the log's form of a report.
 func (n *Node) result(c *cib.CIB, r executor.Report) command.Result {
-	out := resultOf(r.Op, r.Key)
+	out := controller.ResultOf(r.Op, r.Key)
 	out.Node, out.Incarnation, out.Call = n.cfg.Name, r.Incarnation, r.Call
 	out.RC, out.Status, out.Reason = int(r.Result.Code), int(r.Result.Status), r.Result.Reason
 	out.LastChange = r.Ended

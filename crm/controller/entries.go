@@ -1,57 +1,56 @@
-package node
+package controller
 
 import (
 	"fmt"
 	"strconv"
-	"time"
 
 	"systole/crm/cib"
 	"systole/crm/command"
-	"systole/crm/controller"
-	"systole/crm/exit"
 	"systole/resources"
 )
 
-// entries translates a change the controller wants into entries of the log.
-func (n *Node) entries(ch controller.Change) []command.Entry {
+// Entries are what a change is in the log, in the order in which they are to be
+// committed. stamp has time, user, client and origin; the rest is filled in.
+func Entries(ch Change, stamp command.Entry) []command.Entry {
+	e := stamp
 	switch ch := ch.(type) {
-	case controller.NodeState:
-		return n.nodeEntries(ch)
-	case controller.Pending:
-		e := n.entry(command.KindResult)
+	case NodeState:
+		return nodeEntries(ch, stamp)
+	case Pending:
+		e.Kind = command.KindResult
 		for _, o := range ch.Orders {
-			e.Results = append(e.Results, pendingResult(o))
+			e.Results = append(e.Results, pendingResult(o, stamp))
 		}
-		return []command.Entry{e}
-	case controller.CancelPending:
-		e := n.entry(command.KindResult)
+	case CancelPending:
+		e.Kind = command.KindResult
 		e.Results = []command.Result{{Node: ch.Node, Call: -1, Resource: ch.Resource, Operation: ch.Operation,
 			IntervalMS: ch.Interval.Milliseconds(), Key: ch.Key, Status: int(resources.StatusCancelled), RC: int(resources.CodeNone)}}
-		return []command.Entry{e}
-	case controller.ForgetFailures:
-		e := n.entry(command.KindCleanup)
+	case ForgetFailures:
+		e.Kind = command.KindCleanup
 		e.Cleanup = &command.Cleanup{Node: ch.Node, Resource: ch.Resource, Operation: ch.Operation,
 			IntervalMS: ch.Interval.Milliseconds(), FailuresOnly: true}
-		return []command.Entry{e}
-	case controller.ForgetHistory:
-		return []command.Entry{n.deletion(fmt.Sprintf("//node_state[@id='%s']/lrm/lrm_resources/lrm_resource[@id='%s']", ch.NodeID, ch.Resource))}
-	case controller.Office:
-		e := n.entry(command.KindCIB)
+	case ForgetHistory:
+		return []command.Entry{deletion(fmt.Sprintf("//node_state[@id='%s']/lrm/lrm_resources/lrm_resource[@id='%s']", ch.NodeID, ch.Resource), stamp)}
+	case Office:
 		root := cib.New("cib", "have-quorum", "1", "dc-uuid", ch.NodeID)
+		e.Kind = command.KindCIB
 		e.Change = &command.Change{Ops: []command.Op{{Kind: cib.OpModify, Data: root.String()}}}
-		return []command.Entry{e}
+	default:
+		panic(fmt.Sprintf("change %T has no entry", ch))
 	}
-	panic(fmt.Sprintf("change %T has no entry", ch))
+	return []command.Entry{e}
 }
 
-func (n *Node) deletion(xpath string) command.Entry {
-	e := n.entry(command.KindCIB)
+func deletion(xpath string, stamp command.Entry) command.Entry {
+	e := stamp
+	e.Kind = command.KindCIB
 	e.Change = &command.Change{Ops: []command.Op{{Kind: cib.OpDelete, XPath: xpath}}}
 	return e
 }
 
-func (n *Node) nodeEntries(s controller.NodeState) []command.Entry {
-	e := n.entry(command.KindNode)
+func nodeEntries(s NodeState, stamp command.Entry) []command.Entry {
+	e := stamp
+	e.Kind = command.KindNode
 	e.Node = &command.Node{
 		Name: s.Node, ID: s.NodeID, Incarnation: s.Incarnation, Clear: s.Gone,
 		Set: map[string]string{
@@ -63,14 +62,14 @@ func (n *Node) nodeEntries(s controller.NodeState) []command.Entry {
 	}
 	if s.Policy != "" {
 		e.Node.Set[command.AttrPolicy] = s.Policy
-		e.Node.Set[controller.AttrGiveUp] = s.GiveUp
+		e.Node.Set[AttrGiveUp] = s.GiveUp
 		e.Node.Set[command.AttrRestartGrant] = s.Restart
 	}
 	if s.Incarnation != "" {
-		e.Node.Set[controller.AttrIncarnation] = s.Incarnation
+		e.Node.Set[AttrIncarnation] = s.Incarnation
 	}
 	if s.Forget {
-		return []command.Entry{n.deletion(fmt.Sprintf("//node_state[@id='%s']/lrm", s.NodeID)), e}
+		return []command.Entry{deletion(fmt.Sprintf("//node_state[@id='%s']/lrm", s.NodeID), stamp), e}
 	}
 	return []command.Entry{e}
 }
@@ -82,26 +81,17 @@ func word(b bool, yes, no string) string {
 	return no
 }
 
-// harmless says that a change was refused because it was made already.
-func harmless(ch controller.Change, err error) bool {
-	switch ch.(type) {
-	case controller.ForgetHistory, controller.ForgetFailures, controller.NodeState:
-		return exit.Of(err) == exit.NoSuch
-	}
-	return false
-}
-
 // pendingResult is the record of an operation that is about to be ordered.
-func pendingResult(o controller.Order) command.Result {
-	r := resultOf(o.Op, o.Key.String())
+func pendingResult(o Order, stamp command.Entry) command.Result {
+	r := ResultOf(o.Op, o.Key.String())
 	r.Node, r.Call = o.Op.Node, -1
 	r.Status, r.RC = int(resources.StatusPending), int(resources.CodeNone)
-	r.LastChange = time.Now()
+	r.LastChange = stamp.Time
 	return r
 }
 
-// resultOf fills in what a result has of its operation.
-func resultOf(op resources.Op, key string) command.Result {
+// ResultOf fills in what a result in the log has of its operation.
+func ResultOf(op resources.Op, key string) command.Result {
 	id := op.Instance
 	if id == "" {
 		id = op.Resource
