@@ -23,9 +23,10 @@ type Timing struct {
 // Grain is ε, how late a timer of ours may fire on an idle machine.
 const Grain = 5 * time.Millisecond
 
-// Limits of detect-within: below 100 ms no wake-up lag fits, above a minute nobody waits.
+// Limits of detect-within: below 150 ms the grain takes what the clocks' errors leave
+// (I1) and no wake-up lag fits; above a minute nobody waits.
 const (
-	MinDetectWithin     = 100 * time.Millisecond
+	MinDetectWithin     = 150 * time.Millisecond
 	MaxDetectWithin     = time.Minute
 	DefaultDetectWithin = 500 * time.Millisecond
 )

@@ -46,7 +46,7 @@ func (v *Voter) Heard(now time.Duration, leader string, term uint64) bool {
 // term is over: then raft must not see it (V2). True raises the floor to the term at
 // once; [Voter.Settle] says later what came of it.
 func (v *Voter) Vote(now time.Duration, candidate string, term uint64) bool {
-	if term < v.Floor() || now < v.until && candidate != v.leader {
+	if term < v.Floor() || !v.MayCampaign(now, candidate) {
 		return false
 	}
 	v.votes = append(v.votes, term)
@@ -99,5 +99,5 @@ func (v *Voter) Floor() uint64 {
 // MayCampaign says whether this node may be, or help, a candidate now; a pre-vote is
 // refused when not, so that it tells the truth about the vote that would follow.
 func (v *Voter) MayCampaign(now time.Duration, candidate string) bool {
-	return now >= v.until || candidate == v.leader
+	return now >= v.until || v.leader != "" && candidate == v.leader
 }

@@ -192,7 +192,9 @@ func raftConfig(cfg *Config, id raft.ServerID, notify chan<- bool) *raft.Config 
 	rc.LeaderLeaseTimeout = cfg.Timing.Heartbeat
 	rc.CommitTimeout = cfg.Timing.CommitTimeout
 	rc.MaxAppendEntries = maxAppend
-	rc.BatchApplyCh = true
+	// Raft answers nobody whose entry still waits in a buffered channel when it stops;
+	// those who wait on an unbuffered one are batched all the same.
+	rc.BatchApplyCh = false
 	rc.ShutdownOnRemove = false
 	rc.NotifyCh = notify
 	rc.TrailingLogs = trailingLogs
