@@ -43,6 +43,9 @@ const (
 	// maxFenceFailures is Pacemaker's stonith-max-attempts: after as many
 	// failures in a row a target is left alone until something changes.
 	maxFenceFailures = 10
+	// defaultDeadTime is dc-deadtime's default: how long a new cluster waits for
+	// nodes it has never seen before it fences them (startup-fencing).
+	defaultDeadTime = 20 * time.Second
 	// defaultRecheck is cluster-recheck-interval's default.
 	defaultRecheck = 15 * time.Minute
 )
@@ -70,7 +73,8 @@ type Controller struct {
 
 	proposals  map[int]proposal
 	proposalID int
-	sweeping   int // proposals of sweep not yet answered
+	grace      time.Time // until when nodes never seen may still come before they count as lost
+	sweeping   int       // proposals of sweep not yet answered
 	// fenceFailures counts failures in a row by target.
 	fenceFailures map[string]int
 
@@ -94,7 +98,7 @@ func New(node string, plan Planner) *Controller {
 func (c *Controller) Step(e Event, now time.Time) []Effect {
 	c.effects = nil
 	if el, ok := e.(Elected); ok {
-		c.elected(el)
+		c.elected(el, now)
 	}
 	if c.state == Off {
 		return nil
@@ -133,8 +137,11 @@ func (c *Controller) Step(e Event, now time.Time) []Effect {
 
 // Wake is when to Step with a [Tick]; zero is never.
 func (c *Controller) Wake() time.Time {
-	if c.state == Off || c.state == Waiting {
+	switch c.state {
+	case Off:
 		return time.Time{}
+	case Waiting:
+		return c.grace
 	}
 	if c.run != nil {
 		at, _ := c.run.Deadline()
@@ -146,12 +153,13 @@ func (c *Controller) Wake() time.Time {
 	return c.recheck
 }
 
-func (c *Controller) elected(e Elected) {
+func (c *Controller) elected(e Elected, now time.Time) {
 	*c = Controller{
 		node: c.node, plan: c.plan,
 		state: Waiting, term: e.Term, uuid: e.UUID, cib: e.CIB, index: e.Index,
 		nodes: map[string]*member{}, proposals: map[int]proposal{}, fenceFailures: map[string]int{},
 		cause: "this node became DC",
+		grace: now.Add(interval(e.CIB, "dc-deadtime", defaultDeadTime)),
 	}
 	c.propose(Office{Node: c.node, NodeID: nodeID(e.CIB, c.node)}, proposal{})
 	c.say(Info, "elected DC", "term", e.Term)
@@ -187,7 +195,7 @@ func (c *Controller) advance(now time.Time) {
 	for {
 		switch {
 		case c.state == Waiting:
-			if len(c.unsettled()) > 0 {
+			if len(c.unsettled(now)) > 0 {
 				return
 			}
 			c.state = Idle
@@ -220,7 +228,7 @@ func (c *Controller) makePlan(now time.Time) {
 		c.recheck = now.Add(holdOff)
 		return
 	}
-	c.recheck = now.Add(recheckInterval(c.cib))
+	c.recheck = now.Add(interval(c.cib, "cluster-recheck-interval", defaultRecheck))
 	if !p.RecheckBy.IsZero() && p.RecheckBy.After(now) && p.RecheckBy.Before(c.recheck) {
 		c.recheck = p.RecheckBy
 	}
@@ -315,7 +323,7 @@ func (c *Controller) Snapshot() Snapshot {
 	s := Snapshot{State: c.state, Term: c.term, Index: c.index, Transition: c.transition, Trigger: c.trigger}
 	switch {
 	case c.state == Waiting:
-		s.Waiting = c.unsettled()
+		s.Waiting = c.unsettled(time.Time{})
 	case c.run != nil:
 		s.Graph = c.run.graph
 		for _, p := range c.run.InFlight() {

@@ -69,10 +69,10 @@ func (c *Controller) news(old, new *cib.CIB) (cause string) {
 	return cause
 }
 
-// expectedDown says whether the running transition takes the node down.
+// expectedDown says whether a transition has taken the node down, or is about to.
 func (c *Controller) expectedDown(node string) bool {
 	m := c.nodes[node]
-	return c.run != nil && m != nil && (m.fenced || m.leaving)
+	return m != nil && (m.fenced || m.leaving)
 }
 
 // sameState compares what a plan depends on; o may be nil.

@@ -72,14 +72,12 @@ func fencing(c *cib.CIB) bool {
 	return v == "" || isTrue(v)
 }
 
-func recheckInterval(c *cib.CIB) time.Duration {
-	v := property(c, "cluster-recheck-interval")
-	if v == "" {
-		return defaultRecheck
-	}
-	d, err := isotime.ParseInterval(v)
+// interval is a cluster option that is a length of time; what cannot be read,
+// and 0, count as not configured.
+func interval(c *cib.CIB, name string, otherwise time.Duration) time.Duration {
+	d, err := isotime.ParseInterval(property(c, name))
 	if err != nil || d <= 0 {
-		return defaultRecheck
+		return otherwise
 	}
 	return d
 }

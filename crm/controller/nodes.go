@@ -226,15 +226,24 @@ func (c *Controller) unwritten() bool {
 
 // unsettled lists what a new DC waits for (D4): nodes that may act and have
 // neither acknowledged the term nor been recorded as lost.
-func (c *Controller) unsettled() []string {
+//
+// It also waits for itself, and, where fencing would shoot them, a while for
+// nodes that were never seen.
+func (c *Controller) unsettled(now time.Time) []string {
 	var out []string
 	names, ids := configured(c.cib)
+	shoots := fencing(c.cib)
 	for _, name := range names {
 		m := c.nodes[name]
+		unseen := m == nil || m.found == unheard
 		switch s, known := c.desired(name, ids[name]); {
+		case unseen && name == c.node:
+			out = append(out, name+": this node's own beat is awaited")
+		case unseen && shoots && nodeState(c.cib, name) == nil && now.Before(c.grace):
+			out = append(out, name+": was never seen, and may still be starting")
 		case known && !c.shows(s):
 			out = append(out, name+": its state is being recorded")
-		case (m == nil || m.found == unheard) && !Gone(c.cib, name):
+		case unseen && !Gone(c.cib, name):
 			out = append(out, name+": has not answered in this term")
 		}
 	}
