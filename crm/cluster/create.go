@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"systole/crm/api"
+	"systole/crm/cib"
 )
 
 // InitOptions of [Init].
@@ -150,23 +151,20 @@ func checkNode(name, addr string) error {
 }
 
 // firstCIB is the configuration a cluster begins with: its name and its node.
-// Both names are checked ones, without any character XML minds.
 func firstCIB(clusterName, node string) []byte {
-	return []byte(`<cib crm_feature_set="3.16.2" validate-with="pacemaker-3.9" admin_epoch="0" epoch="1" num_updates="0">
-  <configuration>
-    <crm_config>
-      <cluster_property_set id="cib-bootstrap-options">
-        <nvpair id="cib-bootstrap-options-cluster-name" name="cluster-name" value="` + clusterName + `"/>
-        <nvpair id="cib-bootstrap-options-cluster-infrastructure" name="cluster-infrastructure" value="systole"/>
-      </cluster_property_set>
-    </crm_config>
-    <nodes>
-      <node id="1" uname="` + node + `"/>
-    </nodes>
-    <resources/>
-    <constraints/>
-  </configuration>
-  <status/>
-</cib>
-`)
+	const set = "cib-bootstrap-options"
+	property := func(name, value string) *cib.Element {
+		return cib.New("nvpair", "id", set+"-"+name, "name", name, "value", value)
+	}
+	root := cib.Empty().Root().With("epoch", "1")
+	return root.WithChildren(
+		cib.New("configuration").WithChildren(
+			cib.New("crm_config").WithChildren(
+				cib.New("cluster_property_set", "id", set).WithChildren(
+					property("cluster-name", clusterName),
+					property("cluster-infrastructure", "systole"))),
+			cib.New("nodes").WithChildren(cib.New("node", "id", "1", "uname", node)),
+			cib.New("resources"),
+			cib.New("constraints")),
+		cib.New("status")).AppendXML(nil)
 }
