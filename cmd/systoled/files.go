@@ -1,0 +1,141 @@
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"systole/crm/api"
+	"systole/crm/node"
+)
+
+// lateLease is the node's lease before there is a node: agents and the guard
+// are made first.
+type lateLease struct{ node atomic.Pointer[node.Node] }
+
+// Remaining implements resources.Lease.
+func (l *lateLease) Remaining() time.Duration {
+	if n := l.node.Load(); n != nil {
+		return n.Remaining()
+	}
+	return 0
+}
+
+// rightFile keeps the lease in 16 bytes that are overwritten in place: it lies
+// in /run, is written for every grant, and is of no use after a boot.
+type rightFile struct {
+	path string
+	file *os.File
+}
+
+// Load implements node.Keeper.
+func (f *rightFile) Load() (node.Kept, bool) {
+	b, err := os.ReadFile(f.path)
+	if err != nil || len(b) != 16 {
+		return node.Kept{}, false
+	}
+	return node.Kept{Incarnation: binary.BigEndian.Uint64(b), End: time.Duration(binary.BigEndian.Uint64(b[8:]))}, true
+}
+
+// Save implements node.Keeper.
+func (f *rightFile) Save(k node.Kept) (err error) {
+	if f.file == nil {
+		if f.file, err = os.OpenFile(f.path, os.O_WRONLY|os.O_CREATE, 0o600); err != nil {
+			return err
+		}
+	}
+	b := binary.BigEndian.AppendUint64(nil, k.Incarnation)
+	_, err = f.file.WriteAt(binary.BigEndian.AppendUint64(b, uint64(k.End)), 0)
+	return err
+}
+
+// inputDir keeps the newest scheduler inputs, compressed.
+type inputDir struct {
+	path string
+	keep int
+}
+
+const inputSuffix = ".xml.gz"
+
+// Save implements node.Inputs.
+func (d *inputDir) Save(name string, xml []byte) error {
+	if d.keep <= 0 {
+		return nil
+	}
+	if err := os.MkdirAll(d.path, 0o700); err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	if _, err := w.Write(xml); err != nil {
+		return err
+	}
+	if err := w.Close(); err != nil {
+		return err
+	}
+	// A torn file after a crash is a lost record, so no fsync.
+	if err := os.WriteFile(filepath.Join(d.path, name+inputSuffix), b.Bytes(), 0o600); err != nil {
+		return err
+	}
+	files, err := d.List()
+	if err != nil {
+		return err
+	}
+	for _, old := range files[min(d.keep, len(files)):] {
+		if err := os.Remove(filepath.Join(d.path, old.Name+inputSuffix)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// List implements node.Inputs: newest first.
+func (d *inputDir) List() ([]api.InputFile, error) {
+	entries, err := os.ReadDir(d.path)
+	if errors.Is(err, os.ErrNotExist) {
+		return []api.InputFile{}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	out := []api.InputFile{}
+	for _, e := range entries {
+		name, ours := strings.CutSuffix(e.Name(), inputSuffix)
+		info, err := e.Info()
+		if !ours || err != nil {
+			continue
+		}
+		out = append(out, api.InputFile{Name: name, Size: info.Size(), Time: info.ModTime()})
+	}
+	slices.SortFunc(out, func(a, b api.InputFile) int { return b.Time.Compare(a.Time) })
+	return out, nil
+}
+
+// Load implements node.Inputs.
+func (d *inputDir) Load(name string) ([]byte, error) {
+	if name != filepath.Base(name) {
+		return nil, &api.Error{Code: api.CodeUsage, Message: fmt.Sprintf("%q is not the name of a saved input", name)}
+	}
+	f, err := os.Open(filepath.Join(d.path, name+inputSuffix))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, &api.Error{Code: api.CodeNoSuch, Message: fmt.Sprintf("input %s is not kept on this node; see crm transition inputs", name)}
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	r, err := gzip.NewReader(f)
+	if err != nil {
+		return nil, fmt.Errorf("input %s: %w", name, err)
+	}
+	return io.ReadAll(r)
+}

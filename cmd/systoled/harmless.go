@@ -1,0 +1,23 @@
+package main
+
+import "systole/resources"
+
+// harmless tells the node which agents cannot hurt after the end of its lease,
+// so that the proof of its loss need not wait for their stops: what is silenced
+// by the kernel guard, and what may run on two nodes at once. All others are
+// taken to be exclusive.
+func harmless(guarded bool) func(resources.AgentID) bool {
+	return func(id resources.AgentID) bool {
+		switch id.Type {
+		case "IPaddr2": // the native one tells the guard of its addresses
+			return guarded && id.Provider == agentsNative
+		case "Dummy", "Delay": // hold nothing
+			return true
+		case "nginx", "httpd", "apache": // reached through an address, which is exclusive
+			return true
+		}
+		return false
+	}
+}
+
+const agentsNative = "systole"
