@@ -167,7 +167,7 @@ func unknown(key string) error {
 	if best != "" {
 		return fmt.Errorf("%q is unknown: did you mean %s?", clip(key), best)
 	}
-	return fmt.Errorf("%q is unknown: systoled --sample-config lists all keys", clip(key))
+	return fmt.Errorf("%q is unknown: systole.conf(5) lists all keys", clip(key))
 }
 
 // editDistance counts insertions, deletions and replacements between two words

@@ -77,7 +77,7 @@ func TestErrorsNamePlaceAndRemedy(t *testing.T) {
 	rows := []struct{ text, want string }{
 		{"votes = 3", `f:1: "votes" is unknown: did you mean voters?`},
 		{"\nclusterdir = /x", `f:2: "clusterdir" is unknown: did you mean cluster-dir?`},
-		{"colour = blue", `f:1: "colour" is unknown: systoled --sample-config lists all keys`},
+		{"colour = blue", `f:1: "colour" is unknown: systole.conf(5) lists all keys`},
 		{"voters", `f:1: "voters" is not of the form key = value`},
 		{"voters = 0", "f:1: voters = 0: use a number from 1 to 9"},
 		{"voters = many", "f:1: voters = many: use a number from 1 to 9"},
