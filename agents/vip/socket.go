@@ -32,6 +32,7 @@ func openSocket(p place, protocol uint16) (*socket, error) {
 	return &socket{fd, p.index()}, nil
 }
 
+// close takes the kernel a grace period of RCU, 10 ms and more: nobody should wait for it.
 func (s *socket) close() { unix.Close(s.fd) }
 
 func (s *socket) send(b []byte) error {
@@ -80,7 +81,7 @@ func (c config) holder(ctx context.Context, p place) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer s.close()
+	defer func() { go s.close() }()
 	who, buf := "", make([]byte, 2048)
 	for range askMost {
 		if err := s.send(ask()); err != nil {

@@ -169,7 +169,7 @@ const aloneInterval = 20 * time.Millisecond
 func (a *Agent) announceNow(c config, p place) {
 	s, err := openSocket(p, 0)
 	if err == nil {
-		defer s.close()
+		defer func() { go s.close() }()
 		if a.leased() {
 			err = c.announce(s, p)
 		}

@@ -1,0 +1,259 @@
+package nginx
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"systole/agents/internal/proc"
+	"systole/resources"
+)
+
+// site is a real nginx in a directory of the test.
+type site struct {
+	t      *testing.T
+	dir    string
+	url    string
+	params map[string]string
+}
+
+func newSite(t *testing.T) *site {
+	t.Helper()
+	if _, err := os.Stat("/usr/sbin/nginx"); err != nil {
+		t.Skip("needs nginx: ", err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	l.Close()
+	s := &site{t: t, dir: t.TempDir(), url: "http://" + addr + "/"}
+	s.params = map[string]string{"configfile": filepath.Join(s.dir, "nginx.conf"), "status10url": s.url}
+	s.write(fmt.Sprintf(`
+user root; # as in a user namespace
+pid %[1]s/nginx.pid;
+worker_processes 2;
+error_log %[1]s/error.log;
+events { }
+http {
+  access_log off;
+  client_body_temp_path %[1]s/body; proxy_temp_path %[1]s/proxy; fastcgi_temp_path %[1]s/fcgi; uwsgi_temp_path %[1]s/uwsgi; scgi_temp_path %[1]s/scgi;
+  server { listen %[2]s; location / { return 200 "it works\n"; } location /slow { limit_rate 1; return 200 "a page that takes its time"; } }
+}`, s.dir, addr))
+	t.Cleanup(func() { s.run(resources.ActionStop, resources.OK) })
+	return s
+}
+
+func (s *site) write(conf string) {
+	s.t.Helper()
+	if err := os.WriteFile(s.params["configfile"], []byte(conf), 0o644); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *site) op(action resources.Action) resources.Op {
+	return resources.Op{Resource: "web", Action: action, Params: s.params}
+}
+
+func (s *site) run(action resources.Action, want resources.Code) resources.Result {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	res := Agent{}.Execute(ctx, s.op(action))
+	if res.Code != want {
+		s.t.Errorf("%s = %d (%s), want %d", action, res.Code, res.Reason, want)
+	}
+	return res
+}
+
+func (s *site) page() string {
+	resp, err := http.Get(s.url)
+	if err != nil {
+		return err.Error()
+	}
+	defer resp.Body.Close()
+	b, _ := io.ReadAll(resp.Body)
+	return strings.TrimSpace(string(b))
+}
+
+func (s *site) pid() int { return proc.ReadPIDFile(filepath.Join(s.dir, "nginx.pid")) }
+
+func TestLife(t *testing.T) {
+	s := newSite(t)
+	s.run(resources.ActionValidateAll, resources.OK)
+	s.run(resources.ActionMonitor, resources.NotRunning)
+	s.run(resources.ActionStop, resources.OK)
+	began := time.Now()
+	s.run(resources.ActionStart, resources.OK)
+	t.Logf("started in %v", time.Since(began))
+	if got := s.page(); got != "it works" {
+		t.Errorf("page %q", got)
+	}
+	pid := s.pid()
+	s.run(resources.ActionStart, resources.OK)
+	if s.pid() != pid {
+		t.Error("a running nginx was started again")
+	}
+	s.run(resources.ActionReload, resources.OK)
+	op := s.op(resources.ActionMonitor)
+	op.CheckLevel = 10
+	if res := (Agent{}).Execute(t.Context(), op); res.Code != resources.OK {
+		t.Errorf("monitor of level 10: %+v", res)
+	}
+	op.Params = map[string]string{"status10regex": "something else"}
+	for k, v := range s.params {
+		op.Params[k] = v
+	}
+	if res := (Agent{}).Execute(t.Context(), op); res.Code != resources.ErrGeneric {
+		t.Errorf("monitor with another text on the page: %+v", res)
+	}
+	began = time.Now()
+	s.run(resources.ActionStop, resources.OK)
+	t.Logf("stopped in %v", time.Since(began))
+	s.run(resources.ActionMonitor, resources.NotRunning)
+	s.run("promote", resources.ErrUnimplemented)
+}
+
+func TestKilledMaster(t *testing.T) {
+	s := newSite(t)
+	s.run(resources.ActionStart, resources.OK)
+	noticed := make(chan time.Time, 1)
+	go func() {
+		if (Agent{}).Watch(t.Context(), s.op(resources.ActionMonitor)) {
+			noticed <- time.Now()
+		}
+	}()
+	pid := s.pid()
+	workers := proc.Session(pid)
+	if len(workers) != 3 {
+		t.Fatalf("session of the master: %+v, want it and two workers", workers)
+	}
+	began := time.Now()
+	syscall.Kill(pid, syscall.SIGKILL)
+	select {
+	case at := <-noticed:
+		t.Logf("noticed after %v", at.Sub(began))
+	case <-time.After(5 * time.Second):
+		t.Error("not noticed")
+	}
+	for _, alive := proc.Find(pid); alive; _, alive = proc.Find(pid) {
+	}
+	s.run(resources.ActionMonitor, resources.ErrGeneric) // workers still hold the port
+	s.run(resources.ActionStart, resources.OK)           // although nobody stopped it
+	if got := s.page(); got != "it works" {
+		t.Errorf("page %q", got)
+	}
+	for _, w := range workers {
+		if p, alive := proc.Find(w.PID); alive {
+			t.Errorf("left of the killed nginx: %+v", p)
+		}
+	}
+	syscall.Kill(s.pid(), syscall.SIGKILL)
+	for _, alive := proc.Find(s.pid()); alive; _, alive = proc.Find(s.pid()) {
+	}
+	s.run(resources.ActionStop, resources.OK)
+	s.run(resources.ActionMonitor, resources.NotRunning)
+}
+
+func TestStopEndsSlowRequests(t *testing.T) {
+	s := newSite(t)
+	s.params["graceful"] = "100ms"
+	s.run(resources.ActionStart, resources.OK)
+	conn, err := net.Dial("tcp", strings.Trim(s.url, "htp:/"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprint(conn, "GET /slow HTTP/1.0\r\n\r\n")
+	if _, err := conn.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	s.run(resources.ActionStop, resources.OK)
+	if took := time.Since(began); took < 100*time.Millisecond || took > 2*time.Second {
+		t.Errorf("stop with a request being served took %v", took)
+	}
+}
+
+func TestStrangerInThePIDFile(t *testing.T) {
+	s := newSite(t)
+	file := filepath.Join(s.dir, "nginx.pid")
+	if err := os.WriteFile(file, []byte(strconv.Itoa(os.Getpid())), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s.run(resources.ActionMonitor, resources.NotRunning)
+	s.run(resources.ActionStop, resources.OK) // and this test still lives
+	if err := os.WriteFile(file, []byte(strconv.Itoa(os.Getpid())), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s.run(resources.ActionStart, resources.OK)
+}
+
+func TestWrongConfiguration(t *testing.T) {
+	s := newSite(t)
+	s.write("pid " + s.dir + "/nginx.pid; nonsense;")
+	if res := s.run(resources.ActionStart, resources.ErrGeneric); !strings.Contains(res.Reason, "nonsense") {
+		t.Errorf("reason %q does not say what is wrong", res.Reason)
+	}
+	s.params["status10regex"] = "("
+	s.run(resources.ActionStart, resources.ErrConfigured)
+	delete(s.params, "status10regex")
+	good := s.params["configfile"]
+	s.params["configfile"] += ".missing"
+	s.run(resources.ActionStart, resources.ErrInstalled)
+	s.run(resources.ActionMonitor, resources.NotRunning) // a probe
+	s.run(resources.ActionStop, resources.OK)
+	s.params["configfile"], s.params["httpd"] = good, "/nonexistent/nginx"
+	s.run(resources.ActionStart, resources.ErrInstalled)
+	delete(s.params, "httpd")
+}
+
+func TestStartGivesUpInTime(t *testing.T) {
+	s := newSite(t)
+	s.params["status10url"] = "http://127.0.0.1:1/"
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if res := (Agent{}).Execute(ctx, s.op(resources.ActionStart)); res.Status != resources.StatusTimeout || !strings.Contains(res.Reason, "does not answer") {
+		t.Errorf("start = %+v", res)
+	}
+}
+
+func TestPIDDirective(t *testing.T) {
+	for conf, want := range map[string]string{
+		"pid /run/a.pid;": "/run/a.pid",
+		"# pid /no;\nuser root;pid \"/run/with blank.pid\" ;": "/run/with blank.pid",
+		"http { pid /inner; } events{}":                       "",
+		"pid;":                                                "",
+		"include x; pid '/run/it\\'s';":                       "/run/it's",
+	} {
+		if got := pidDirective(conf); got != want {
+			t.Errorf("pid of %q is %q, want %q", conf, got, want)
+		}
+	}
+	if got := options(`-g 'pid /x; daemon on;' -p /y`); !slices.Equal(got, []string{"-g", "pid /x; daemon on;", "-p", "/y"}) {
+		t.Errorf("options %q", got)
+	}
+	if got := built("configure arguments: --with-cc-opt='-g -O2' --prefix=/usr/share/nginx --pid-path=/run/nginx.pid", "pid-path"); got != "/run/nginx.pid" {
+		t.Errorf("built-in path %q", got)
+	}
+}
+
+func FuzzPIDDirective(f *testing.F) {
+	f.Add("user root; pid /run/nginx.pid; http { server { } }")
+	f.Add("pid '/a\\")
+	f.Fuzz(func(t *testing.T, conf string) {
+		pidDirective(conf)
+		options(conf)
+	})
+}
