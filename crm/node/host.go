@@ -26,9 +26,21 @@ func (h host) DC() (name string, self bool) {
 	return d.Leader, d.Active
 }
 
-// Members implements cluster.Host.
-func (h host) Members(context.Context) ([]cluster.Member, error) {
-	c, servers := h.n.CIB(), h.n.store.Servers()
+// Members implements cluster.Host. A node that has just been started knows
+// nothing before a DC has told it; it is waited for.
+func (h host) Members(ctx context.Context) ([]cluster.Member, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, errNoDC)
+	defer cancel()
+	s := h.n.store.Snapshot()
+	for s.Index == 0 {
+		select {
+		case <-s.Next:
+			s = h.n.store.Snapshot()
+		case <-ctx.Done():
+			return nil, &api.Error{Code: api.CodeNoDC, Message: "this node does not know the cluster yet: " + context.Cause(ctx).Error()}
+		}
+	}
+	c, servers := s.CIB, h.n.store.Servers()
 	var out []cluster.Member
 	for e := range c.Section("nodes").Each("node") {
 		if !slices.Contains(nodeNames(c), e.Get("uname")) {
