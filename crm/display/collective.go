@@ -54,7 +54,19 @@ func (v *View) skips(r *status.Resource) bool {
 	case o.Brief && !o.GroupByNode && r.Kind == model.Primitive:
 		return true
 	}
-	return !o.Inactive && !v.partly(r)
+	return !o.Inactive && !v.partly(r) || v.elsewhere(r)
+}
+
+// elsewhere tells whether a resource is active, but on none of the nodes wanted.
+func (v *View) elsewhere(r *status.Resource) bool {
+	return v.Options.Node != "" && v.partly(r) && !v.onWanted(r)
+}
+
+func (v *View) onWanted(r *status.Resource) bool {
+	if r.Kind == model.Primitive {
+		return slices.ContainsFunc(r.Active, func(n status.NodeID) bool { return v.wantsNode(&v.Status.Nodes[n]) })
+	}
+	return slices.ContainsFunc(v.parts(r), func(id status.ResID) bool { return v.onWanted(&v.Status.Resources[id]) })
 }
 
 // implied tells whether a top-level resource is the connection that a guest node implies:
@@ -116,12 +128,15 @@ func (v *View) groupLines(r *status.Resource) []Line {
 	for _, id := range r.Children {
 		m := &v.Status.Resources[id]
 		switch {
-		case !v.wantsResource(m) && !v.wantsResource(r):
+		case !v.wantsResource(m):
 		case v.Options.Inactive || v.partly(m):
 			members = append(members, m)
 		default:
 			inactive++
 		}
+	}
+	if len(members) == 0 && inactive > 0 {
+		return nil
 	}
 	var notes []string
 	if inactive == 1 {
@@ -189,6 +204,7 @@ func (v *View) cloneLines(r *status.Resource) []Line {
 	for _, id := range r.Children {
 		c := &v.Status.Resources[id]
 		switch node := v.usualPlace(c); {
+		case v.elsewhere(c):
 		case r.Unique || v.Options.Detail:
 			line.Sub = append(line.Sub, v.resourceLines(c)...)
 		case !v.partly(c):

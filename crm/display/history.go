@@ -61,6 +61,12 @@ func readOperation(e *cib.Element, node string) operation {
 	return op
 }
 
+// absence tells that a probe found the agent not installed, which is no failure worth
+// listing: the resource simply cannot be there.
+func (op operation) absence() bool {
+	return op.Task == "probe" && (op.Code == resources.ErrInstalled || op.Status == resources.StatusNotInstalled)
+}
+
 // resourceHistory is what one node remembers of one resource.
 type resourceHistory struct {
 	ID        string
@@ -191,7 +197,9 @@ func (v *View) failures() []operation {
 		if !v.wantsNode(n) || f.Res != status.NoRes && !v.wantsResource(&v.Status.Resources[f.Res]) {
 			continue
 		}
-		ops = append(ops, readOperation(f.Op, n.Name))
+		if op := readOperation(f.Op, n.Name); !op.absence() {
+			ops = append(ops, op)
+		}
 	}
 	return ops
 }

@@ -221,7 +221,7 @@ func (v *View) onNode(n *status.Node) []Line {
 	}
 	var lines []Line
 	for _, r := range rs {
-		if r.RemoteConnection && r.Internal {
+		if r.RemoteConnection && r.Internal && !v.Options.Detail {
 			continue // a bundle's connection: crm_mon shows it as the guest node
 		}
 		lines = append(lines, v.primitiveLine(r, v.name(r), placedHere))

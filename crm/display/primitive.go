@@ -166,11 +166,8 @@ func (v *View) failedProbe(r *status.Resource, node *status.Node) string {
 		if failed != r && failed.HistoryName() != r.HistoryName() {
 			continue
 		}
-		if f.Op.Get("operation") == string(resources.ActionMonitor) && (f.Op.Get("interval") == "" || f.Op.Get("interval") == "0") {
-			op := readOperation(f.Op, "")
-			if op.Code == resources.ErrInstalled || op.Status == resources.StatusNotInstalled {
-				return v.codeText(op.Code)
-			}
+		if op := readOperation(f.Op, ""); op.absence() {
+			return v.codeText(op.Code)
 		}
 	}
 	return ""

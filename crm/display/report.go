@@ -8,12 +8,14 @@ package display
 
 import (
 	"bufio"
+	"cmp"
 	"html"
 	"io"
 	"strings"
 )
 
-// Line is one line of a report, with the lines that stand below it.
+// Line is one line of a report, with the lines that stand below it. Without a text of its
+// own it only sets the others apart.
 type Line struct {
 	Text string
 	Sub  []Line
@@ -55,12 +57,9 @@ func writeSections(w io.Writer, depth int, sections ...Section) error {
 }
 
 func writeLine(b *bufio.Writer, depth int, l Line) {
-	for range depth {
-		b.WriteString("  ")
+	if l.Text != "" {
+		b.WriteString(strings.Repeat("  ", depth) + "* " + l.Text + "\n")
 	}
-	b.WriteString("* ")
-	b.WriteString(l.Text)
-	b.WriteByte('\n')
 	for _, sub := range l.Sub {
 		writeLine(b, depth+1, sub)
 	}
@@ -73,13 +72,22 @@ const styles = `.online, .rsc-ok { color: green }
 .rsc-failure-ignored { color: darkgreen }
 .rsc-multiple { color: orange }`
 
-// HTML writes sections as one simple page that needs nothing else. With refresh above 0
-// the browser loads it again after so many seconds.
-func writeHTML(w io.Writer, refresh string, sections ...Section) error {
+// Page is the frame of an HTML view.
+type Page struct {
+	Title      string // "" is "Cluster Status"
+	Stylesheet string // link to one more style sheet, "" for none
+	Refresh    string // seconds after which the browser loads the page again, "" for never
+}
+
+// writeHTML writes sections as one simple page.
+func writeHTML(w io.Writer, p Page, sections ...Section) error {
 	b := bufio.NewWriter(w)
-	b.WriteString("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<title>Cluster Status</title>\n<meta charset=\"utf-8\">\n")
-	if refresh != "" {
-		b.WriteString("<meta http-equiv=\"refresh\" content=\"" + html.EscapeString(refresh) + "\">\n")
+	b.WriteString("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<title>" + html.EscapeString(cmp.Or(p.Title, "Cluster Status")) + "</title>\n<meta charset=\"utf-8\">\n")
+	if p.Refresh != "" {
+		b.WriteString("<meta http-equiv=\"refresh\" content=\"" + html.EscapeString(p.Refresh) + "\">\n")
+	}
+	if p.Stylesheet != "" {
+		b.WriteString("<link rel=\"stylesheet\" href=\"" + html.EscapeString(p.Stylesheet) + "\">\n")
 	}
 	b.WriteString("<style>" + styles + "</style>\n</head>\n<body>\n")
 	for _, s := range sections {

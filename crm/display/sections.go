@@ -26,10 +26,8 @@ func (v *View) Text(w io.Writer) error {
 	return writeSections(w, 0, v.sections()...)
 }
 
-// HTML writes the view as one page; refresh is a number of seconds for the browser, "" for none.
-func (v *View) HTML(w io.Writer, refresh string) error {
-	return writeHTML(w, refresh, v.sections()...)
-}
+// HTML writes the view as one page.
+func (v *View) HTML(w io.Writer, p Page) error { return writeHTML(w, p, v.sections()...) }
 
 // sections are the parts of the view that were asked for and have something to say.
 func (v *View) sections() []Section {
@@ -190,17 +188,17 @@ type ban struct {
 	PromotedOnly       bool
 }
 
-// bans are the simple location constraints with a score below 0, by id.
+// bans are the simple location constraints with a score below 0, the last one first as the
+// field lists them.
 func (v *View) bans() []ban {
 	var bans []ban
-	for _, c := range v.Status.Config.Constraints {
+	for _, c := range slices.Backward(v.Status.Config.Constraints) {
 		l, ok := c.(*model.Location)
 		if !ok || l.Node == "" || !strings.HasPrefix(l.ID, v.Options.BansPrefix) {
 			continue
 		}
 		s := score.ParseOr(l.Score, 0)
-		n, known := v.Status.Node(l.Node)
-		if s >= 0 || !known || !v.wantsNode(n) {
+		if _, known := v.Status.Node(l.Node); s >= 0 || !known {
 			continue
 		}
 		for _, rsc := range constrained(l) {
@@ -232,7 +230,8 @@ func (v *View) banSection() Section {
 		if b.PromotedOnly {
 			role = "in Promoted role "
 		}
-		s.Lines = append(s.Lines, Line{Text: b.ID + "\tprevents " + b.Resource + " from running " + role + "on " + b.Node})
+		n, _ := v.Status.Node(b.Node)
+		s.Lines = append(s.Lines, Line{Text: b.ID + "\tprevents " + b.Resource + " from running " + role + "on " + v.nodeName(n)})
 	}
 	return s
 }

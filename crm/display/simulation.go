@@ -299,7 +299,7 @@ func (s *Simulation) XML(w io.Writer, request string) error {
 	if s.After != nil && !s.Quiet {
 		parts = append(parts, cib.New("revised_cluster_status").Append(s.After.Elements()...))
 	}
-	_, err := io.WriteString(w, Result(request, Outcome{Message: "OK"}, parts...).String())
+	_, err := io.WriteString(w, Result(request, Outcome{Message: "OK"}, parts...).String()+"\n")
 	return err
 }
 

@@ -9,12 +9,12 @@ import (
 	"systole/crm/status"
 )
 
-// instances counts the configured resource instances: every primitive that is no orphan,
-// those that bundles imply included.
+// instances counts the resource instances: every primitive, those that bundles imply and
+// orphans included; not the clone instances beyond clone-max.
 func (v *View) instances() int {
 	n := 0
 	for i := range v.Status.Resources {
-		if r := &v.Status.Resources[i]; r.Kind == model.Primitive && !r.Orphan {
+		if r := &v.Status.Resources[i]; r.Kind == model.Primitive && (!r.Orphan || r.Parent == status.NoRes) {
 			n++
 		}
 	}

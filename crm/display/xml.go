@@ -35,7 +35,7 @@ func (v *View) XML(w io.Writer, root Root) error {
 	} else {
 		e = Result(root.Request, Outcome{Code: 0, Message: "OK"}, v.Elements()...)
 	}
-	_, err := io.WriteString(w, e.String())
+	_, err := io.WriteString(w, e.String()+"\n")
 	return err
 }
 
@@ -211,7 +211,7 @@ func (v *View) resourcesElement() *cib.Element {
 		r := &v.Status.Resources[id]
 		switch {
 		case !v.wantsResource(r), v.implied(r), r.Orphan && !v.wholly(r),
-			v.Options.GroupByNode && (v.wholly(r) || !v.Options.Inactive), !v.Options.Inactive && !v.partly(r):
+			v.Options.GroupByNode && (v.wholly(r) || !v.Options.Inactive), !v.Options.Inactive && !v.partly(r), v.elsewhere(r):
 			continue
 		}
 		all = all.Append(v.resourceElement(r))
@@ -254,7 +254,9 @@ func (v *View) resourceElement(r *status.Resource) *cib.Element {
 func (v *View) childElements(r *status.Resource) []*cib.Element {
 	var all []*cib.Element
 	for _, id := range r.Children {
-		all = append(all, v.resourceElement(&v.Status.Resources[id]))
+		if c := &v.Status.Resources[id]; !v.elsewhere(c) {
+			all = append(all, v.resourceElement(c))
+		}
 	}
 	return all
 }
