@@ -1,21 +1,70 @@
 package agents
 
 import (
+	"cmp"
+	"context"
+	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
 
+	"systole/agents/dummy"
+	"systole/agents/guard"
+	"systole/agents/httpd"
+	"systole/agents/nginx"
+	"systole/agents/ocf"
+	"systole/agents/process"
+	"systole/agents/vip"
 	"systole/resources"
 )
 
 // natives makes the native agents by type.
 func natives(cfg Config) map[string]resources.Agent {
-	return map[string]resources.Agent{}
+	tmp := cmp.Or(cfg.OCF.RscTmp, "/run/resource-agents")
+	dummies := dummy.Config{Dir: tmp, Score: scorer(cfg.OCF)}
+	return map[string]resources.Agent{
+		"Delay":    dummy.New("Delay", dummies),
+		"Dummy":    dummy.New("Dummy", dummies),
+		"IPaddr2":  vip.New(vip.Config{Lease: cfg.Lease, Guard: cfg.Guard, Log: cfg.Log, Alone: cfg.alone}),
+		"Stateful": dummy.New("Stateful", dummies),
+		"httpd":    httpd.New(httpd.Config{Dir: tmp}),
+		"nginx":    nginx.Agent{},
+	}
 }
 
 // Native is the types of the native agents, sorted.
 func Native() []string { return slices.Sorted(maps.Keys(natives(Config{}))) }
 
+// scorer sets promotion scores as a script would: with the node's crm_attribute.
+func scorer(c ocf.Config) func(context.Context, resources.Op, int) error {
+	return func(ctx context.Context, op resources.Op, score int) error {
+		args := []string{"--promotion", "-v", strconv.Itoa(score)}
+		if score < 0 {
+			args = []string{"--promotion", "-D"}
+		}
+		tool := filepath.Join(cmp.Or(c.SbinDir, "/usr/sbin"), "crm_attribute")
+		exit, err := process.Run(ctx, process.Command{Path: tool, Args: args, Env: c.Environ(op)})
+		if err == nil && exit.Code != 0 {
+			err = fmt.Errorf("%s: exit %d: %s", tool, exit.Code, exit.Text())
+		}
+		return err
+	}
+}
+
+// childEnv names the helper process this program is to be.
+const childEnv = "SYSTOLE_CHILD"
+
 // RunChild runs this program as one of the small helper processes native agents
-// start, if its environment says so; every program that uses a Registry calls
-// it first and exits with the code when ran is true.
-func RunChild() (ran bool, code int) { return false, 0 }
+// start, if its environment says so. Every program that uses a Registry or a
+// guard calls it first, and exits with the code when ran is true.
+func RunChild() (ran bool, code int) {
+	switch os.Getenv(childEnv) {
+	case guard.ChildName:
+		return true, guard.Child()
+	case httpd.ChildName:
+		return true, httpd.Child()
+	}
+	return false, 0
+}

@@ -26,6 +26,8 @@ type Config struct {
 	Guard resources.AddressGuard
 	// Log; nil discards.
 	Log *slog.Logger
+
+	alone bool // this process ends with the operation (see Main)
 }
 
 // Registry finds agents. It is immutable and safe for concurrent use.
@@ -40,6 +42,15 @@ func New(cfg Config) *Registry {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Registry{cfg: cfg, natives: natives(cfg)}
+}
+
+// Close ends what agents do in the background. It stops no resource.
+func (r *Registry) Close() {
+	for _, a := range r.natives {
+		if c, ok := a.(interface{ Close() }); ok {
+			c.Close()
+		}
+	}
 }
 
 // Lookup returns the agent for an id. An ocf:heartbeat or ocf:pacemaker id
