@@ -71,10 +71,10 @@ func checkDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make the store's directory: %w", err)
 	}
-	var fs unix.Statfs_t
-	if err := unix.Statfs(dir, &fs); err == nil && fs.Bavail*uint64(fs.Bsize) < minFree {
+	var room unix.Statfs_t
+	if err := unix.Statfs(dir, &room); err == nil && room.Bavail*uint64(room.Bsize) < minFree {
 		return fmt.Errorf("%s: %w: %d MiB are free, %d are needed; make room on that file system",
-			dir, ErrFull, fs.Bavail*uint64(fs.Bsize)>>20, minFree>>20)
+			dir, ErrFull, room.Bavail*uint64(room.Bsize)>>20, minFree>>20)
 	}
 	log := filepath.Join(dir, logFile)
 	if _, err := os.Stat(log); !errors.Is(err, os.ErrNotExist) {
@@ -87,16 +87,14 @@ func checkDir(dir string) error {
 	return nil
 }
 
-// openBolt opens the log. A truncated file makes bbolt touch pages that are not
-// there, which would kill the process: the fault is turned into an error here.
-func openBolt(path string) (s *raftboltdb.BoltStore, err error) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if p := recover(); p != nil {
-			s, err = nil, corrupt(path, fmt.Errorf("%v", p))
-		}
-	}()
-	s, err = raftboltdb.New(raftboltdb.Options{Path: path, BoltOptions: &bbolt.Options{
+// openBolt opens the log, once every page that is in use was seen to be readable: on
+// a damaged file bbolt would touch pages that are not there, on a goroutine of its
+// own, and take the process with it.
+func openBolt(path string) (*raftboltdb.BoltStore, error) {
+	if err := readable(path); err != nil {
+		return nil, explain(path, err)
+	}
+	s, err := raftboltdb.New(raftboltdb.Options{Path: path, BoltOptions: &bbolt.Options{
 		// The free list is rebuilt at the start: one page less to write for each commit.
 		NoFreelistSync: true,
 		FreelistType:   bbolt.FreelistMapType,
@@ -108,16 +106,44 @@ func openBolt(path string) (s *raftboltdb.BoltStore, err error) {
 	return s, nil
 }
 
+// readable walks through everything in the file, here, where a fault is an error.
+func readable(path string) (err error) {
+	if info, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
+		return nil // bbolt makes it
+	}
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%v", p)
+		}
+	}()
+	db, err := bbolt.Open(path, 0, &bbolt.Options{ReadOnly: true, Timeout: lockWait})
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	return db.View(func(tx *bbolt.Tx) error {
+		return tx.ForEach(func(_ []byte, b *bbolt.Bucket) error {
+			var sum byte
+			return b.ForEach(func(k, v []byte) error {
+				for i := 0; i < len(v); i += 4096 {
+					sum ^= v[i] // touch the page
+				}
+				return nil
+			})
+		})
+	})
+}
+
 // explain names the cause and the remedy of an error of the log's file.
 func explain(path string, err error) error {
-	var perm *fs.PathError
 	switch {
 	case errors.Is(err, bbolterrors.ErrTimeout):
 		return fmt.Errorf("%s: %w: is another systoled running?", path, ErrLocked)
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return fmt.Errorf("%s: %w: make room on that file system", path, ErrFull)
-	case errors.Is(err, fs.ErrPermission), errors.As(err, &perm):
-		return fmt.Errorf("open the store: %w", err)
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return fmt.Errorf("open the store: %w: the daemon needs to write there", err)
 	default:
 		return corrupt(path, err)
 	}
