@@ -175,10 +175,8 @@ func (n *Node) write(ctx context.Context, e command.Entry) (proposal, error) {
 			return p, nil
 		case errors.Is(err, store.ErrMaybe):
 			return p, &api.Error{Code: api.CodeTemporary, Message: "the change may or may not have been made; look before you repeat it: " + err.Error()}
-		case errors.Is(err, store.ErrTooLarge):
-			return p, &api.Error{Code: api.CodeConfig, Message: err.Error()}
 		case !errors.Is(err, errNoDC):
-			return p, &api.Error{Code: api.CodeError, Message: err.Error()}
+			return p, failed(err)
 		}
 		if !sleep(ctx, proposeRetry) {
 			return p, &api.Error{Code: api.CodeQuorum, Message: errNoDC.Error() +
