@@ -42,6 +42,7 @@ type node struct {
 	ended  chan error
 	rate   float64 // of its clock
 	life   string  // incarnation of a new store
+	timing *lease.Timing
 }
 
 func newCluster(t *testing.T, r rules) *cluster {
@@ -103,9 +104,13 @@ func (n *node) clock() time.Duration {
 }
 
 func (n *node) config() Config {
+	timing := lease.Default()
+	if n.timing != nil {
+		timing = *n.timing
+	}
 	return Config{
 		Memory: n.memory, Node: n.name, Incarnation: n.life, Fabric: n.fabric,
-		Timing: lease.Default(), Clock: n.clock, Log: testLog(n.name), rules: n.c.rules,
+		Timing: timing, Clock: n.clock, Log: testLog(n.name), rules: n.c.rules,
 	}
 }
 

@@ -3,6 +3,8 @@ package store
 import (
 	"errors"
 	"fmt"
+
+	"systole/crm/command"
 )
 
 var (
@@ -12,8 +14,8 @@ var (
 	// ErrLeaseLost refuses a linearizable read: this node leads, but its DC lease is
 	// not valid now.
 	ErrLeaseLost = errors.New("the DC lease is not valid now: a majority of voters has not answered")
-	// ErrTooLarge refuses an entry above MaxEntry.
-	ErrTooLarge = errors.New("the change is too large for one log entry")
+	// ErrTooLarge refuses an entry above command.MaxEntry.
+	ErrTooLarge = command.ErrTooLarge
 	// ErrClosed is returned by everything once the store has stopped.
 	ErrClosed = errors.New("the store is closed")
 
@@ -27,10 +29,6 @@ var (
 	// ErrMissing means that raft.db is gone although the directory was in use.
 	ErrMissing = errors.New("the store's log is missing")
 )
-
-// MaxEntry bounds one encoded log entry (design: entries ≤ 1 MiB; larger replaces are
-// proposed as patches, and the first load of a large CIB may take all of it).
-const MaxEntry = 16 << 20
 
 // NotLeaderError says that this node does not lead, and who does as far as it knows.
 type NotLeaderError struct{ Leader, Addr string }

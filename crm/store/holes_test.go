@@ -262,7 +262,7 @@ func TestHoleHungDisk(t *testing.T) {
 			go old.Propose(t.Context(), set("x", "1"))
 			for end := time.Now().Add(6 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
 				for _, n := range c.leased() {
-					if n != old {
+					if n.name != old.name {
 						return false
 					}
 				}

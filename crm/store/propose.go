@@ -34,9 +34,6 @@ func (s *Store) Propose(ctx context.Context, e command.Entry) (command.Reply, er
 	if err != nil {
 		return command.Reply{}, err
 	}
-	if len(data) > MaxEntry {
-		return command.Reply{}, fmt.Errorf("%w: %d bytes, %d are allowed; make it in parts", ErrTooLarge, len(data), MaxEntry)
-	}
 	response, err := s.commit(ctx, raft.Log{Data: data})
 	if err != nil {
 		return command.Reply{}, err
