@@ -1,0 +1,115 @@
+package agents
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"systole/agents/internal/nstest"
+)
+
+// TestOCFTester has Debian's ocf-tester judge the native agents as scripts.
+func TestOCFTester(t *testing.T) {
+	tester, err := exec.LookPath("ocf-tester")
+	if err != nil {
+		t.Skip("needs ocf-tester (package resource-agents): ", err)
+	}
+	if !nstest.IsolatedRoot(t) {
+		return
+	}
+	nstest.NewWire(t)
+	dir := public(t)
+	for _, c := range []struct {
+		agent  string
+		params []string
+	}{
+		{"Dummy", nil},
+		{"Stateful", nil},
+		{"Delay", []string{"startdelay=0", "stopdelay=0", "mondelay=0"}},
+		{"IPaddr2", []string{"ip=192.0.2.100"}},
+		{"IPaddr2", []string{"ip=2001:db8::100"}},
+		{"IPaddr2", []string{"ip=192.0.2.101", "nic=near0", "cidr_netmask=32", "iflabel=v1", "lvs_support=1"}},
+		{"httpd", []string{"ip=127.0.0.1", "port=" + freePort(t)}},
+		{"nginx", []string{"configfile=" + nginxConf(t, dir)}},
+	} {
+		if c.agent == "nginx" && c.params[0] == "configfile=" {
+			t.Log("nginx is not installed: not tested")
+			continue
+		}
+		args := []string{"-n", "t"}
+		for _, p := range c.params {
+			args = append(args, "-o", p)
+		}
+		cmd := exec.Command(tester, append(args, filepath.Join(dir, c.agent))...)
+		cmd.Env = append(os.Environ(), "HA_RSCTMP="+dir)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Errorf("ocf-tester %v %s: %v\n%s", c.params, c.agent, err, out)
+		} else {
+			t.Logf("%v\n%s", c.params, out)
+		}
+	}
+}
+
+// public is a directory that everybody may read, with this program under the
+// names of the agents: ocf-tester runs them as nobody, too.
+func public(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "systole-ocf-tester")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	binary := filepath.Join(dir, "systole")
+	in, err := os.Open("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	out, err := os.OpenFile(binary, os.O_CREATE|os.O_WRONLY, 0o755)
+	if err == nil {
+		_, err = io.Copy(out, in)
+		out.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range Native() {
+		if err := os.Symlink("systole", filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	return port
+}
+
+// nginxConf writes a configuration, "" where nginx is not installed.
+func nginxConf(t *testing.T, dir string) string {
+	t.Helper()
+	if _, err := os.Stat("/usr/sbin/nginx"); err != nil {
+		return ""
+	}
+	path := filepath.Join(dir, "nginx.conf")
+	conf := fmt.Sprintf("pid %[1]s/nginx.pid; error_log %[1]s/error.log; events {} http { access_log off; server { listen 127.0.0.1:%[2]s; } }", dir, freePort(t))
+	if err := os.WriteFile(path, []byte(conf), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
