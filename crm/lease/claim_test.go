@@ -142,7 +142,8 @@ func ExampleCheck() {
 		fmt.Println(v)
 	}
 	// Output:
-	// I6: HB ≥ 4·f + h + w does not hold: 400ms < 530ms
+	// I6: HB ≥ 4·f + h + w does not hold: 300ms < 530ms
 	// I9: stall bound ≥ 10·f does not hold: 250ms < 1.2s
 	// I11: 4 voters survive no more losses than 3; add one voter, or a witness
+	// I12: N ≥ HB + slot + h + r + 2f + w does not hold: 400ms < 610ms; healthy nodes may stop for a moment when the DC is lost
 }

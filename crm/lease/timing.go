@@ -49,14 +49,16 @@ func Derive(d time.Duration) (Timing, error) {
 		return Timing{}, fmt.Errorf("detect-within %v is outside %v … %v: choose a value between them, %v if unsure",
 			d, MinDetectWithin, MaxDetectWithin, DefaultDetectWithin)
 	}
-	p := d * 8 / 10
+	// A lost DC must be replaced before the node leases it gave end, or every healthy
+	// node stops its services: N ≥ HB + slot + h and some work (I12). So HB is well below N.
+	p := d * 6 / 10
 	return Timing{
 		DetectWithin:  d,
 		Beat:          d / 10,
 		Heartbeat:     p,
 		Promise:       p,
-		DCLease:       (p - Grain) * 81 / 100, // a little under 9/11, the inverse of Stretch
-		NodeLease:     p,
+		DCLease:       p*9/11 - Grain, // 9/11 is the inverse of Stretch
+		NodeLease:     d * 8 / 10,
 		CommitTimeout: min(50*time.Millisecond, d/10),
 		Slot:          minSlot,
 		Stall:         d / 2,

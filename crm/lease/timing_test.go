@@ -14,9 +14,9 @@ func TestDerive(t *testing.T) {
 		d                                             time.Duration
 		beat, hb, dcLease, nodeLease, ct, slot, stall time.Duration
 	}{
-		{200 * ms, 20 * ms, 160 * ms, 125 * ms, 160 * ms, 20 * ms, 20 * ms, 100 * ms},
-		{500 * ms, 50 * ms, 400 * ms, 320 * ms, 400 * ms, 50 * ms, 20 * ms, 250 * ms},
-		{1000 * ms, 100 * ms, 800 * ms, 644 * ms, 800 * ms, 50 * ms, 20 * ms, 500 * ms},
+		{200 * ms, 20 * ms, 120 * ms, 93 * ms, 160 * ms, 20 * ms, 20 * ms, 100 * ms},
+		{500 * ms, 50 * ms, 300 * ms, 240 * ms, 400 * ms, 50 * ms, 20 * ms, 250 * ms},
+		{1000 * ms, 100 * ms, 600 * ms, 486 * ms, 800 * ms, 50 * ms, 20 * ms, 500 * ms},
 	} {
 		got, err := Derive(c.d)
 		if err != nil {
@@ -63,19 +63,20 @@ func TestCheckNamesTheInequality(t *testing.T) {
 		text    string
 		warning bool
 	}{
-		{"I1", with(func(t *Timing) { t.DCLease = 330 * ms }), Measured{}, "400ms < 409.4", false},
-		{"I2", with(func(t *Timing) { t.Heartbeat = 399 * ms }), Measured{}, "399ms < 400ms", false},
+		{"I1", with(func(t *Timing) { t.DCLease = 330 * ms }), Measured{}, "300ms < 409.4", false},
+		{"I2", with(func(t *Timing) { t.Heartbeat = 299 * ms }), Measured{}, "299ms < 300ms", false},
 		{"I3", with(func(t *Timing) { t.NodeLease = 420 * ms }), Measured{}, "500ms < 513.", false},
-		{"I4", Default(), Measured{RTT: 171 * ms}, "319.95ms < 321ms", false},
+		{"I4", Default(), Measured{RTT: 91 * ms}, "240.454545ms < 241ms", false},
 		{"I5", with(func(t *Timing) { t.Beat = 100 * ms; t.DCLease = 305 * ms }), Measured{WakeLag: 1 * ms}, "400ms < 401ms", false},
-		{"I6", Default(), Measured{Fsync: 90 * ms}, "400ms < 410ms", false},
-		{"I7", Default(), Measured{Voters: 11}, "640ms > 600ms", true},
+		{"I6", Default(), Measured{Fsync: 90 * ms}, "300ms < 410ms", false},
+		{"I7", Default(), Measured{Voters: 15}, "620ms > 600ms", true},
 		{"I8", Default(), Measured{WakeLag: 25 * ms}, "30ms < 35ms", false},
 		{"I8", Default(), Measured{Watchdog: 10 * time.Second}, "30ms < 10s", false},
 		{"I9", Default(), Measured{Fsync: 26 * ms}, "250ms < 260ms", false},
-		{"I10", Default(), Measured{Apply: 101 * ms}, "100ms < 101ms", false},
+		{"I10", Default(), Measured{Apply: 76 * ms}, "75ms < 76ms", false},
 		{"I11", Default(), Measured{Voters: 4}, "4 voters survive no more losses than 3", true},
 		{"I11", Default(), Measured{Pausable: true}, "has no fencing", false},
+		{"I12", Default(), Measured{WakeLag: 31 * ms}, "400ms < 401ms", true},
 	} {
 		found := false
 		for _, v := range Check(c.timing, c.m) {

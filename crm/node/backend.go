@@ -92,7 +92,7 @@ func (n *Node) readOnce(ctx context.Context) (store.Snapshot, error) {
 		return s, errNoDC
 	}
 	var index uint64
-	if err := n.call(ctx, away.Leader, "/rpc/index", struct{}{}, &index); err != nil {
+	if err := n.callLeader(ctx, away.Leader, "/rpc/index", struct{}{}, &index); err != nil {
 		return s, err
 	}
 	return n.store.WaitIndex(ctx, index)

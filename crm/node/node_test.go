@@ -225,3 +225,26 @@ func TestFailedStartMovesOn(t *testing.T) {
 		_ = c
 	})
 }
+
+// The DC dies; what runs on other nodes goes on running, and its lease never ends.
+func TestDCLossLeavesOthersAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := grow(t, 3, 1, noFencing...)
+		n := c.holder("r1")
+		dc := c.dc()
+		least := time.Hour
+		dc.powerOff()
+		c.until("another DC", func() bool {
+			least = min(least, n.Remaining())
+			return c.dc() != nil && n.Remaining() > 200*time.Millisecond
+		})
+		t.Logf("the lease was down to %v", least)
+		time.Sleep(10 * time.Second)
+		if stops := c.world.count("stop r1 " + n.name); stops > 0 {
+			t.Errorf("r1 was stopped %d times\n%s", stops, c.dump())
+		}
+		if on := c.world.where("r1"); !slices.Equal(on, []string{n.name}) {
+			t.Errorf("r1 runs on %v, want %s", on, n.name)
+		}
+	})
+}

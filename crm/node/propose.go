@@ -37,7 +37,7 @@ func (n *Node) propose(ctx context.Context, e command.Entry) (proposal, error) {
 		return proposal{}, errNoDC
 	}
 	var p proposal
-	if err := n.call(ctx, away.Leader, "/rpc/propose", e, &p); err != nil {
+	if err := n.callLeader(ctx, away.Leader, "/rpc/propose", e, &p); err != nil {
 		return proposal{}, fmt.Errorf("%w: %w", store.ErrMaybe, err)
 	}
 	switch {
@@ -52,6 +52,28 @@ func (n *Node) propose(ctx context.Context, e command.Entry) (proposal, error) {
 		return p, fmt.Errorf("the change is committed, but not yet here: %w", err)
 	}
 	return p, nil
+}
+
+// callLeader is call to a node that leads, given up when it leads no more: a
+// leader that died answers nobody, and the next one is waiting to be asked.
+func (n *Node) callLeader(ctx context.Context, leader, path string, in, out any) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		for {
+			d := n.store.DC()
+			if d.Leader != leader {
+				cancel(fmt.Errorf("%s leads no more", leader))
+				return
+			}
+			select {
+			case <-d.Next:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return n.call(ctx, leader, path, in, out)
 }
 
 // proposeHere answers another node that takes this one for the leader.

@@ -105,7 +105,7 @@ func (b backend) Timing(context.Context) (api.Timing, error) {
 	for _, v := range lease.Check(t, m) {
 		broken[v.Name] = v
 	}
-	for _, name := range []string{"I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "I10", "I11"} {
+	for _, name := range []string{"I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "I10", "I11", "I12"} {
 		v, bad := broken[name]
 		out.Inequalities = append(out.Inequalities, api.TimingInequality{Name: name, Text: v.Text, Holds: !bad, Warning: v.Warning})
 	}

@@ -231,7 +231,7 @@ func TestHoleLateAnswer(t *testing.T) {
 				}
 				heard = time.Now()
 				if age > 2900*time.Millisecond {
-					time.Sleep(300 * time.Millisecond)
+					time.Sleep(200 * time.Millisecond)
 				}
 				return &raft.AppendEntriesResponse{Term: q.Term, Success: true, LastLog: q.PrevLogEntry + uint64(len(q.Entries))}
 			}
