@@ -24,7 +24,8 @@ const enterInterval = time.Second
 // Enter asks the DC, through any known node, to take this node in, and tries
 // again until that is done or ctx ends. Call it at start when the store's
 // configuration does not hold this node with this address. A refusal that
-// trying again cannot mend is returned as *[api.Error].
+// trying again cannot mend is returned: an *[api.Error], or one that wraps
+// transport.ErrRevoked.
 func (s *Server) Enter(ctx context.Context, e Entrant) error {
 	hint := ""
 	said := ""
@@ -35,6 +36,9 @@ func (s *Server) Enter(ctx context.Context, e Entrant) error {
 			err := s.peer(ctx, node, verbEnter, e, &r)
 			if refusal, ok := errors.AsType[*api.Error](err); ok && final(refusal) {
 				return refusal
+			}
+			if errors.Is(err, transport.ErrRevoked) {
+				return err
 			}
 			if err == nil && r.Admitted {
 				return nil

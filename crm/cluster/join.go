@@ -201,6 +201,16 @@ func withPort(host string) string {
 	return net.JoinHostPort(host, strconv.Itoa(DefaultPort))
 }
 
+// OwnAddr guesses the address at which others reach this machine: the one it
+// would use towards the rest of the world, with DefaultPort.
+func OwnAddr(ctx context.Context) (string, error) {
+	addr, err := towards(ctx, "192.0.2.1:9") // TEST-NET-1: nobody is there, and nothing is sent
+	if err != nil {
+		return "", refuse(api.CodeUsage, "this machine's address is not clear (no default route): give it with --bind")
+	}
+	return addr, nil
+}
+
 // towards is this machine's address on the way to host. No packet is sent.
 func towards(ctx context.Context, host string) (string, error) {
 	var dialer net.Dialer

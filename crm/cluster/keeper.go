@@ -5,10 +5,10 @@ import (
 	"crypto/ecdsa"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"systole/crm/api"
+	"systole/crm/transport"
 )
 
 // keepInterval is how often Run looks after everything; a node back from an
@@ -20,6 +20,9 @@ const keepInterval = 15 * time.Second
 func (s *Server) Run(ctx context.Context) error {
 	tick := time.NewTicker(keepInterval)
 	defer tick.Stop()
+	if sentence := transport.Expiry(s.o.Dir.Certificate(), s.o.Now()); sentence != "" {
+		s.o.Log.Warn("own certificate", "reason", sentence)
+	}
 	said := ""
 	for {
 		if err := s.keep(ctx); err == nil {
@@ -166,5 +169,3 @@ func (s *Server) giveCAKey(ctx context.Context, _ struct{}) (caKeyReply, error) 
 	key, err := s.o.Dir.caKey()
 	return caKeyReply{key}, err
 }
-
-func ownUID() int { return os.Getuid() }

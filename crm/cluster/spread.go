@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -69,17 +70,15 @@ func (s *Server) each(ctx context.Context, members []Member, f func(context.Cont
 }
 
 // believe takes a newer trust with all that follows: new connections use it, the
-// certificate is renewed if its CA is on the way out, the CA key is fetched.
+// certificate is renewed if its CA is on the way out, the CA key is fetched. Even
+// if this node's own certificate is not good any more, it may be able to renew it.
 func (s *Server) believe(ctx context.Context, t Trust) error {
 	changed, err := s.o.Dir.adopt(t)
 	if err != nil || !changed {
 		return err
 	}
-	if err := s.reload(); err != nil {
-		return err
-	}
 	s.o.Log.Info("trust changed", "generation", t.Generation)
-	return s.tidy(ctx)
+	return errors.Join(s.reload(), s.tidy(ctx))
 }
 
 // takeTrust answers a push.
@@ -91,20 +90,20 @@ func (s *Server) takeTrust(ctx context.Context, raw json.RawMessage) (struct{}, 
 	return struct{}{}, s.believe(ctx, t)
 }
 
-// trustRequest asks for a trust newer than a generation.
+// trustRequest asks for a trust newer than the one described.
 type trustRequest struct {
-	Have uint64 `json:"have"`
+	Generation uint64 `json:"generation"`
+	Digest     Secret `json:"digest"`
 }
 
 type trustReply struct {
-	Trust json.RawMessage `json:"trust,omitempty"`
+	Trust json.RawMessage `json:"trust,omitempty"` // nothing when there is none newer
 }
 
-// tellTrust answers a node that asks; one of the same generation may still be
-// the other of two, so equal generations are told too.
+// tellTrust answers a node that asks.
 func (s *Server) tellTrust(_ context.Context, r trustRequest) (trustReply, error) {
 	t := s.o.Dir.Trust()
-	if t.Generation < r.Have {
+	if t.order(r.Generation, r.Digest) <= 0 {
 		return trustReply{}, nil
 	}
 	return trustReply{t.encode()}, nil
@@ -114,9 +113,10 @@ func (s *Server) tellTrust(_ context.Context, r trustRequest) (trustReply, error
 func (s *Server) pull(ctx context.Context) error {
 	var mu sync.Mutex
 	newest := s.o.Dir.Trust()
+	question := trustRequest{newest.Generation, newest.digest()}
 	s.each(ctx, s.o.Dir.Members(), func(ctx context.Context, m Member) {
 		var r trustReply
-		if s.peer(ctx, m.Name, verbTrust, trustRequest{newest.Generation}, &r) != nil || r.Trust == nil {
+		if s.peer(ctx, m.Name, verbTrust, question, &r) != nil || r.Trust == nil {
 			return
 		}
 		t, err := parseTrust(r.Trust)
@@ -156,11 +156,13 @@ func (s *Server) rotate(ctx context.Context, r RotateRequest) (Report, error) {
 		}
 		return s.rotateSteps(ctx, r, ca, []trustStep{
 			{"install", func(t Trust) Trust { return t.installing(random(32), caDER) }},
-			{"use", func(t Trust) Trust { return t.using(r.CA, s.o.Now()) }},
+			{stepUse, func(t Trust) Trust { return t.using(r.CA, s.o.Now()) }},
 			{"remove", Trust.removing},
 		})
 	})
 }
+
+const stepUse = "use"
 
 // trustStep makes the next trust of a rotation.
 type trustStep struct {
@@ -171,11 +173,7 @@ type trustStep struct {
 func (s *Server) rotateSteps(ctx context.Context, r RotateRequest, ca *authority, steps []trustStep) (Report, error) {
 	var report Report
 	for i, step := range steps {
-		late, err := s.spread(ctx, step.make(s.o.Dir.Trust()), "")
-		if err != nil {
-			return report, err
-		}
-		if i == 0 && ca != nil {
+		if step.name == stepUse && ca != nil { // not before: it replaces the key that still issues
 			key, err := encodeKey(ca.key)
 			if err != nil {
 				return report, err
@@ -184,7 +182,12 @@ func (s *Server) rotateSteps(ctx context.Context, r RotateRequest, ca *authority
 				return report, err
 			}
 		}
-		if len(late) > 0 && !r.Force {
+		late, err := s.spread(ctx, step.make(s.o.Dir.Trust()), "")
+		if err != nil {
+			return report, err
+		}
+		last := i == len(steps)-1 // whoever misses this one only believes too much for a while
+		if len(late) > 0 && !r.Force && !last {
 			return report, refuse(api.CodeTemporary, "%s: the rotation stopped after step %d of %d (%s), old and new keys both work; run it again when all nodes answer, or force it",
 				describeLate(late), i+1, len(steps), step.name)
 		}

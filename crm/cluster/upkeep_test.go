@@ -194,6 +194,30 @@ func TestRotationStopsForAnAbsentNode(t *testing.T) {
 	wantAllConnected(t, a, b, back)
 }
 
+// A CA rotation that stops after its first step has not touched the CA that
+// issues; neither going on with it nor going back to keys only loses it.
+func TestInterruptedCARotationKeepsACA(t *testing.T) {
+	for _, again := range []RotateRequest{{Force: true}, {CA: true, Force: true}} {
+		w, a, b, c := three(t)
+		c.stop()
+		_, err := a.server.rotate(t.Context(), RotateRequest{CA: true})
+		wantRefusal(t, err, api.CodeTemporary, "step 1 of 3")
+		if _, err := w.tryJoin("n4", a, a.token()); err != nil {
+			t.Errorf("a join after the interruption: %v", err)
+		}
+		if _, err := a.server.rotate(t.Context(), again); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.tryJoin("n5", a, a.token()); err != nil {
+			t.Errorf("a join after %+v: %v", again, err)
+		}
+		if n := len(a.dir.Trust().Authorities); n != 1 {
+			t.Errorf("after %+v: %d CAs", again, n)
+		}
+		wantAllConnected(t, a, b)
+	}
+}
+
 func TestRemovedNodeIsRefused(t *testing.T) {
 	w, a, b, c := three(t)
 	_, err := b.server.remove(t.Context(), RemoveRequest{Node: "n3"})
@@ -211,6 +235,10 @@ func TestRemovedNodeIsRefused(t *testing.T) {
 		if err := c.reaches(to); !errors.Is(err, transport.ErrRevoked) {
 			t.Errorf("the removed n3 dials %s: %v", to.name, err)
 		}
+	}
+	err = c.server.Enter(t.Context(), Entrant{Name: "n3", Addr: c.dir.Identity().Addr, RaftID: "r", Protocol: Protocol})
+	if !errors.Is(err, transport.ErrRevoked) {
+		t.Errorf("the removed n3 asks to enter: %v", err)
 	}
 	wantAllConnected(t, a, b)
 	again := w.join("n3", a)
