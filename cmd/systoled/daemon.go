@@ -29,6 +29,7 @@ import (
 	"systole/crm/scheduler"
 	"systole/crm/store"
 	"systole/crm/transport"
+	"systole/crm/watchdog"
 	"systole/resources"
 	"systole/resources/executor"
 )
@@ -44,8 +45,10 @@ type daemon struct {
 	timing lease.Timing
 	fabric *transport.Secure
 	guard  *guard.Guard // nil where the kernel offers none
-	node   *node.Node
-	admin  *cluster.Server
+	// watchdog is nil unless one is configured.
+	watchdog watchdog.Device
+	node     *node.Node
+	admin    *cluster.Server
 }
 
 // restartPause is the grant asked for by a planned restart: an upgrade replaces
@@ -64,6 +67,11 @@ func (d *daemon) run(ctx context.Context) error {
 	}
 	defer local.Close()
 
+	if d.conf.Watchdog != "" && !d.conf.Witness {
+		if d.watchdog, err = watchdog.Open(d.conf.Watchdog, watchdogTimeout); err != nil {
+			return err
+		}
+	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	if err := d.build(local, realtime, stop); err != nil {
@@ -211,6 +219,9 @@ func (d *daemon) serve(ctx context.Context, stop context.CancelCauseFunc) error 
 	if d.guard != nil {
 		part(d.guard.Run)
 	}
+	if d.watchdog != nil {
+		part(watchdog.Watchdog{Device: d.watchdog, May: d.mayLive, Log: d.log.With("part", "watchdog")}.Run)
+	}
 	wait.Go(func() { d.obey(ctx, stop) })
 	d.log.Info("node started", "node", d.id.Node, "cluster", d.id.Cluster, "addr", d.fabric.Addr(), "version", programVersion())
 	_, _ = sd.SdNotify(false, sd.SdNotifyReady)
@@ -224,6 +235,16 @@ func (d *daemon) serve(ctx context.Context, stop context.CancelCauseFunc) error 
 		return nil
 	}
 	return cause
+}
+
+// watchdogTimeout is asked of the device; stonith-watchdog-timeout must be at
+// least twice what the device then says (timing.md, G).
+const watchdogTimeout = 5 * time.Second
+
+// mayLive says whether the watchdog is to be fed: the node has its lease, or
+// nothing runs here that could hurt.
+func (d *daemon) mayLive() bool {
+	return d.node.Remaining() > 0 || len(d.node.Executor().Active()) == 0
 }
 
 // ended is a wanted end.
