@@ -167,3 +167,34 @@ func writeFile(t *testing.T, name, text string) {
 		t.Fatal(err)
 	}
 }
+
+// FuzzPatch: any patch either fits or is refused, without panic, and leaves its input alone.
+func FuzzPatch(f *testing.F) {
+	for _, c := range diffCases {
+		f.Add([]byte(`<diff format="2">` + c.want + `</diff>`))
+	}
+	f.Add([]byte(`<diff format="2"><change operation="move" path="/cib/configuration/p[2]" position="9"/><change operation="create" path="/" position="-1"><x/></change></diff>`))
+	root, err := Parse([]byte(`<cib><configuration><!--a--><p id="1" a="x"><p id="3"/></p><p id="2"/><g id="1"/><g/><comment/></configuration></cib>`))
+	if err != nil {
+		f.Fatal(err)
+	}
+	before := root.String()
+	f.Fuzz(func(t *testing.T, doc []byte) {
+		diff, err := Parse(doc)
+		if err != nil {
+			return
+		}
+		p, err := ParsePatch(diff)
+		if err != nil {
+			return
+		}
+		if got, err := p.Apply(root); err == nil {
+			if again, err := Parse(got.AppendXML(nil)); err != nil || !Equal(again, got) {
+				t.Fatalf("%s made %s, which is read as %s, %v", doc, got, again, err)
+			}
+		}
+		if root.String() != before {
+			t.Fatalf("%s changed its input", doc)
+		}
+	})
+}

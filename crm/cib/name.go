@@ -1,13 +1,15 @@
 package cib
 
 import (
+	"bytes"
 	"unicode"
 	"unicode/utf8"
 )
 
-// isName is the Name production of XML 1.0 (fifth edition, 2.3).
+// isName is the Name production of XML 1.0 (fifth edition, 2.3), with at most
+// one colon as Namespaces in XML asks.
 func isName(b []byte) bool {
-	if len(b) == 0 {
+	if len(b) == 0 || bytes.Count(b, []byte(":")) > 1 {
 		return false
 	}
 	for i := 0; i < len(b); {

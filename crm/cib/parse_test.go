@@ -4,6 +4,7 @@ import (
 	"bytes"
 	stdxml "encoding/xml"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -218,4 +219,70 @@ func qualified(n stdxml.Name) string {
 		return n.Space + ":" + n.Local
 	}
 	return n.Local
+}
+
+// document of about size bytes, as a cluster with many resources has it.
+func bigDocument(size int) []byte {
+	var b bytes.Buffer
+	b.WriteString("<cib epoch=\"1\">\n  <configuration>\n    <resources>\n")
+	for i := 0; b.Len() < size; i++ {
+		fmt.Fprintf(&b, `      <primitive id="rsc-%d" class="ocf" provider="heartbeat" type="Dummy">
+        <operations>
+          <op id="rsc-%d-monitor-10s" name="monitor" interval="10s" timeout="20s" on-fail="restart"/>
+        </operations>
+        <meta_attributes id="rsc-%d-meta">
+          <nvpair id="rsc-%d-meta-target-role" name="target-role" value="Started &amp; well"/>
+        </meta_attributes>
+      </primitive>
+`, i, i, i, i)
+	}
+	b.WriteString("    </resources>\n  </configuration>\n  <status/>\n</cib>\n")
+	return b.Bytes()
+}
+
+func BenchmarkParse(b *testing.B) {
+	doc := bigDocument(10 << 20)
+	b.SetBytes(int64(len(doc)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Parse(doc); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkPrint(b *testing.B) {
+	root, err := Parse(bigDocument(10 << 20))
+	if err != nil {
+		b.Fatal(err)
+	}
+	var out []byte
+	for b.Loop() {
+		out = root.AppendXML(out[:0])
+	}
+	b.SetBytes(int64(len(out)))
+}
+
+func BenchmarkValidate(b *testing.B) {
+	root, err := Parse(bigDocument(10 << 20))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		Validate(root)
+	}
+}
+
+func BenchmarkDiff(b *testing.B) {
+	root, err := Parse(bigDocument(10 << 20))
+	if err != nil {
+		b.Fatal(err)
+	}
+	resources := Path{0, 0}
+	edited := resources.Set(root, resources.In(root).ReplaceChild(7, New("primitive", "id", "other")))
+	for b.Loop() {
+		if len(Diff(root, edited).Changes) != 2 {
+			b.Fatal(Diff(root, edited).XML())
+		}
+	}
 }
