@@ -125,3 +125,11 @@ func decodeSets(e *cib.Element, ids *idIndex) []Set {
 	}
 	return sets
 }
+
+// Attribute is an attribute of the set's element that has no field of its own.
+func (s Set) Attribute(name string) string {
+	if s.Source == nil {
+		return ""
+	}
+	return s.Source.Get(name)
+}

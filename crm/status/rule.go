@@ -38,3 +38,25 @@ func (u *Evaluator) recheckBy(t time.Time) {
 		u.RecheckBy = t
 	}
 }
+
+// RuleHolds evaluates a location rule for a resource on a node. The submatches are the groups of a resource pattern.
+func (ev *Evaluator) RuleHolds(rule *cib.Element, r ResID, n NodeID, submatches []string) bool {
+	rule = ev.resolve(rule)
+	node, rsc := &ev.s.Nodes[n], &ev.s.Resources[r]
+	lookup := func(m map[string]string) func(string) (string, bool) {
+		return func(name string) (string, bool) { v, ok := m[name]; return v, ok }
+	}
+	answer := rules.Eval(rule, rules.Facts{Now: ev.s.Now, Attr: lookup(node.Attributes), Meta: lookup(rsc.Meta),
+		Param: func(name string) (string, bool) { v, ok := ev.Params(r, n)[name]; return v, ok }, Submatches: submatches})
+	ev.recheckBy(answer.Next)
+	return answer.Holds()
+}
+
+// InEffect tells whether an element's lifetime, if it has one, covers the present.
+func (ev *Evaluator) InEffect(e *cib.Element) bool {
+	l := e.Child("lifetime")
+	return l == nil || ev.passes(l, ruleContext{})
+}
+
+// Resolve follows an id-ref.
+func (ev *Evaluator) Resolve(e *cib.Element) *cib.Element { return ev.resolve(e) }

@@ -68,6 +68,7 @@ type Status struct {
 
 	nodeByName map[string]NodeID
 	resByID    map[string]ResID
+	byHistory  map[string]ResID // resources by the name their operations are recorded under
 }
 
 // NodeKind is what sort of node this is.
@@ -111,6 +112,8 @@ type Node struct {
 	// Score is the node's default score for every resource; BundleOnly that no resource but its bundle's may use it.
 	Score      int32
 	BundleOnly bool
+	// ConfigScore is the default score before the node's state was known.
+	ConfigScore int32
 	// Priority is the sum of the priorities of what runs here (priority-fencing-delay).
 	Priority int32
 	// State is the node_state entry, nil without one.
@@ -438,3 +441,9 @@ const (
 	infinity      = int32(score.Infinity)
 	minusInfinity = int32(score.MinusInfinity)
 )
+
+// ByHistoryName finds the instance whose operations are recorded under a name other than its own.
+func (s *Status) ByHistoryName(name string) (ResID, bool) {
+	r, ok := s.byHistory[name]
+	return r, ok
+}

@@ -23,6 +23,7 @@ func Unpack(root *cib.Element, now time.Time) *Status {
 	u.nodeStates()
 	u.histories()
 	u.count()
+	s.byHistory = u.historyIDs
 	s.RecheckBy = u.RecheckBy
 	s.Problems = slices.Concat(s.Config.Problems, s.Problems)
 	return s
@@ -115,7 +116,7 @@ func (u *unpacker) values2ints(into map[string]int, sets []model.AttrSet) {
 }
 
 func (u *unpacker) newNode(id, name string, kind NodeKind, score int32) *Node {
-	u.s.Nodes = append(u.s.Nodes, Node{Index: NodeID(len(u.s.Nodes)), ID: id, Name: name, Kind: kind, Score: score,
+	u.s.Nodes = append(u.s.Nodes, Node{Index: NodeID(len(u.s.Nodes)), ID: id, Name: name, Kind: kind, Score: score, ConfigScore: score,
 		Connection: NoRes, Attributes: map[string]string{}, Utilization: map[string]int{}})
 	n := &u.s.Nodes[len(u.s.Nodes)-1]
 	if _, dup := u.s.nodeByName[name]; !dup {

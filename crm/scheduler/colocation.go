@@ -1,0 +1,796 @@
+package scheduler
+
+import (
+	"slices"
+	"strings"
+
+	"systole/crm/model"
+	"systole/crm/status"
+)
+
+// colocation is a colocation constraint in force: the dependent is placed in relation to the primary.
+type colocation struct {
+	id                         string
+	attribute                  string // node attribute that must match; "" for the node itself
+	score                      int32
+	dependent, primary         status.ResID
+	dependentRole, primaryRole status.Role
+	influence                  bool // the dependent's preferences count for the primary's place
+	explicit                   bool // configured, not implied by a group or bundle
+}
+
+func (c *colocation) mandatory() bool { return c.score >= infinity || c.score <= minusInfinity }
+
+// colocate puts a colocation in force. One that forbids keeping together also orders: first leave, then come.
+func (r *run) colocate(c colocation) {
+	if c.score == 0 {
+		return
+	}
+	p := &c
+	r.colocs = append(r.colocs, p)
+	d := &r.res[c.dependent]
+	d.with = r.insertWith(d.with, p)
+	m := &r.res[c.primary]
+	m.withThis = r.insertWithThis(m.withThis, p)
+	if c.score <= minusInfinity {
+		r.orderApart(c.dependent, c.dependentRole, c.primary, c.primaryRole)
+		r.orderApart(c.primary, c.primaryRole, c.dependent, c.dependentRole)
+	}
+}
+
+// orderApart orders what makes the first resource lose its role before what makes the second gain its own.
+func (r *run) orderApart(first status.ResID, firstRole status.Role, then status.ResID, thenRole status.Role) {
+	lose := []string{"stop"}
+	switch firstRole {
+	case status.RolePromoted:
+		lose = []string{"demote"}
+	case status.RoleUnpromoted:
+		lose = []string{"stop", "promote"}
+	}
+	gain := []string{"start"}
+	switch thenRole {
+	case status.RolePromoted:
+		gain = []string{"promote"}
+	case status.RoleUnpromoted:
+		gain = []string{"start", "demote"}
+	}
+	for _, l := range lose {
+		for _, g := range gain {
+			r.order(first, l, then, g, orderApart)
+		}
+	}
+}
+
+// compareByResource sorts colocations by the importance of one side: priority, kind, promotable, name.
+func (r *run) compareByResource(a, b status.ResID) int {
+	x, y := r.rsc(a), r.rsc(b)
+	p, q := r.res[a].priority, r.res[b].priority
+	switch {
+	case p > q:
+		return -1
+	case p < q:
+		return 1
+	case x.Kind > y.Kind:
+		return -1
+	case x.Kind < y.Kind:
+		return 1
+	case x.Kind == model.Clone && x.Promotable && !y.Promotable:
+		return -1
+	case x.Kind == model.Clone && !x.Promotable && y.Promotable:
+		return 1
+	}
+	return strings.Compare(x.ID, y.ID)
+}
+
+// insertWith inserts a colocation into a list sorted by primary; of equals the newest comes first.
+func (r *run) insertWith(list []*colocation, c *colocation) []*colocation {
+	i := 0
+	for i < len(list) && r.compareByResource(c.primary, list[i].primary) > 0 {
+		i++
+	}
+	return slices.Insert(list, i, c)
+}
+
+func (r *run) insertWithThis(list []*colocation, c *colocation) []*colocation {
+	i := 0
+	for i < len(list) && r.compareByResource(c.dependent, list[i].dependent) > 0 {
+		i++
+	}
+	return slices.Insert(list, i, c)
+}
+
+// colocList collects the colocations of a resource and its ancestors, sorted.
+type colocList struct {
+	r        *run
+	list     []*colocation
+	withThis bool
+}
+
+func (l *colocList) addAll(more []*colocation) {
+	if len(l.list) == 0 {
+		l.list = slices.Clone(more)
+		return
+	}
+	for _, c := range more {
+		l.add(c)
+	}
+}
+
+func (l *colocList) add(c *colocation) {
+	if l.withThis {
+		l.list = l.r.insertWithThis(l.list, c)
+	} else {
+		l.list = l.r.insertWith(l.list, c)
+	}
+}
+
+// thisWith are all colocations that have the resource as dependent, its own and those it takes from its ancestors.
+func (r *run) thisWith(id status.ResID) []*colocation {
+	if r.parent(id) == status.NoRes {
+		return r.res[id].with
+	}
+	l := &colocList{r: r}
+	r.collectThisWith(l, id, id)
+	return l.list
+}
+
+// withThis are all colocations that have the resource as primary.
+func (r *run) withThis(id status.ResID) []*colocation {
+	if r.parent(id) == status.NoRes {
+		return r.res[id].withThis
+	}
+	l := &colocList{r: r, withThis: true}
+	r.collectWithThis(l, id, id)
+	return l.list
+}
+
+func (r *run) collectThisWith(l *colocList, id, origin status.ResID) {
+	st := &r.res[id]
+	switch r.rsc(id).Kind {
+	case model.Primitive:
+		l.addAll(st.with)
+	case model.Group:
+		if len(st.children) == 0 {
+			return
+		}
+		if origin != id && origin != st.children[0] {
+			r.laterMember(l, st, origin)
+			return
+		}
+		l.addAll(st.with)
+	case model.Clone, model.Bundle:
+		if id == origin {
+			l.addAll(st.with)
+			return
+		}
+		r.collectiveColocations(l, id, origin)
+		return
+	}
+	if p := r.parent(id); p != status.NoRes {
+		r.collectThisWith(l, p, origin)
+	}
+}
+
+// laterMember adds what a group must be with to one of its later members, if an unmanaged earlier one breaks the chain by
+// which it would follow the first.
+func (r *run) laterMember(l *colocList, group *resSheet, member status.ResID) {
+	for _, m := range group.children {
+		if m == member {
+			return
+		}
+		if r.res[m].managed {
+			continue
+		}
+		for _, c := range group.with {
+			if c.score >= infinity {
+				l.add(c)
+			}
+		}
+		return
+	}
+}
+
+func (r *run) collectWithThis(l *colocList, id, origin status.ResID) {
+	st := &r.res[id]
+	switch r.rsc(id).Kind {
+	case model.Primitive:
+		l.addAll(st.withThis)
+	case model.Group:
+		if len(st.children) == 0 || origin != id && origin != st.children[len(st.children)-1] {
+			return
+		}
+		l.addAll(st.withThis)
+	case model.Clone, model.Bundle:
+		if id == origin {
+			l.addAll(st.withThis)
+			return
+		}
+		r.collectiveColocations(l, id, origin)
+		return
+	}
+	if p := r.parent(id); p != status.NoRes {
+		r.collectWithThis(l, p, origin)
+	}
+}
+
+// collectiveColocations adds what an instance takes from its clone or bundle.
+func (r *run) collectiveColocations(l *colocList, collective, instance status.ResID) {
+	if r.rsc(collective).Kind == model.Bundle && !r.isReplicaPart(collective, instance) {
+		return
+	}
+	everywhere := r.canRunEverywhere(collective)
+	list := r.res[collective].with
+	if l.withThis {
+		list = r.res[collective].withThis
+	}
+	for _, c := range list {
+		if l.withThis && !r.hasInfluence(c, instance) {
+			continue
+		}
+		if !everywhere || c.score < 0 || !l.withThis && c.score >= infinity {
+			l.add(c)
+		}
+	}
+}
+
+func (r *run) isReplicaPart(bundle, part status.ResID) bool { return r.rsc(part).ReplicaContainer }
+
+// canRunEverywhere tells whether a clone or bundle has an instance for every usable node it may use.
+func (r *run) canRunEverywhere(id status.ResID) bool {
+	most := 0
+	if c := r.rsc(id).Clone; c != nil {
+		most = c.Max
+	} else {
+		most = len(r.rsc(id).Bundle.Replicas)
+	}
+	usable := 0
+	for i, c := range r.allowed(id) {
+		if c.present && r.nodeUsable(status.NodeID(i)) {
+			usable++
+			if most < usable {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// hasInfluence tells whether the dependent's preferences count for where the primary goes.
+func (r *run) hasInfluence(c *colocation, primary status.ResID) bool {
+	if primary == status.NoRes {
+		primary = c.primary
+	}
+	active := r.rsc(primary).Active
+	if r.rsc(c.dependent).NestedRemotes && !r.res[primary].failed && len(active) == 1 {
+		return false // a bundle's connection moves easily; its clean, active container does not
+	}
+	return c.influence || len(active) == 0
+}
+
+// affects is what a colocation can change at present: nothing, where the dependent goes, or which role it gets.
+type affects uint8
+
+const (
+	affectsNothing affects = iota
+	affectsLocation
+	affectsRole
+)
+
+func (r *run) affects(dependent, primary status.ResID, c *colocation, preview bool) affects {
+	d, p := &r.res[dependent], &r.res[primary]
+	if !preview && p.provisional {
+		return affectsNothing
+	}
+	depRole, priRole := r.roleOf(dependent), r.roleOf(primary)
+	if parent := r.parent(dependent); c.dependentRole >= status.RoleUnpromoted && parent != status.NoRes &&
+		r.rsc(parent).Promotable && !d.provisional {
+		return affectsRole
+	}
+	if !preview && !d.provisional {
+		return affectsNothing
+	}
+	switch {
+	case c.score > 0 && c.dependentRole != status.RoleUnknown && c.dependentRole != depRole,
+		c.score > 0 && c.primaryRole != status.RoleUnknown && c.primaryRole != priRole,
+		c.score < 0 && c.dependentRole != status.RoleUnknown && c.dependentRole == depRole,
+		c.score < 0 && c.primaryRole != status.RoleUnknown && c.primaryRole == priRole:
+		return affectsNothing
+	}
+	return affectsLocation
+}
+
+// roleOf is a resource's next role; of a bundle's container, what runs in it has the role.
+func (r *run) roleOf(id status.ResID) status.Role {
+	if m := r.replicaMember(id); m != status.NoRes {
+		return r.res[m].next
+	}
+	return r.res[id].next
+}
+
+func (r *run) replicaMember(container status.ResID) status.ResID {
+	if !r.rsc(container).ReplicaContainer {
+		return status.NoRes
+	}
+	for _, rep := range r.rsc(r.parent(container)).Bundle.Replicas {
+		if rep.Container == container {
+			return rep.Member
+		}
+	}
+	return status.NoRes
+}
+
+// applyColocation lets the primary's place bear on the dependent, as the primary's kind demands.
+func (r *run) applyColocation(dependent, primary status.ResID, c *colocation) {
+	if r.rsc(dependent).Kind == model.Group {
+		members := r.res[dependent].children
+		if r.collocated(dependent) && len(members) > 0 {
+			members = members[:1] // the others follow
+		}
+		for _, m := range members {
+			r.applyColocation(m, primary, c)
+		}
+		return
+	}
+	switch r.rsc(primary).Kind {
+	case model.Primitive:
+		switch r.affects(dependent, primary, c, false) {
+		case affectsRole:
+			r.colocateRole(dependent, primary, c)
+		case affectsLocation:
+			r.colocateLocation(dependent, primary, c)
+		}
+	case model.Group:
+		r.applyColocationWithGroup(dependent, primary, c)
+	case model.Clone:
+		r.applyColocationWithClone(dependent, primary, c)
+	case model.Bundle:
+		r.applyColocationWithBundle(dependent, primary, c)
+	}
+}
+
+func (r *run) applyColocationWithGroup(dependent, primary status.ResID, c *colocation) {
+	members := r.res[primary].children
+	if r.res[primary].provisional || len(members) == 0 {
+		return
+	}
+	if r.collocated(primary) {
+		if c.score >= infinity {
+			members = members[len(members)-1:] // it must be with all of them, and the last is the last to come
+		} else {
+			members = members[:1]
+		}
+	} else if c.score >= infinity {
+		return
+	}
+	for _, m := range members {
+		r.applyColocation(dependent, m, c)
+	}
+}
+
+func (r *run) applyColocationWithClone(dependent, primary status.ResID, c *colocation) {
+	if r.res[primary].provisional {
+		return
+	}
+	if r.rsc(primary).Promotable && c.primaryRole != status.RoleUnknown {
+		if r.res[dependent].provisional {
+			r.dependOnPromotable(dependent, primary, c)
+		} else if c.dependentRole == status.RolePromoted {
+			r.promoteWithPromotable(dependent, primary, c)
+		}
+		return
+	}
+	if r.interleaved(c) {
+		instance := r.compatibleInstance(dependent, primary, status.RoleUnknown, false)
+		if instance != status.NoRes {
+			r.applyColocation(dependent, instance, c)
+		} else if c.score >= infinity {
+			r.assign1(dependent, status.NoNode, true, true)
+		}
+		return
+	}
+	if c.score < infinity {
+		for _, instance := range r.res[primary].children {
+			r.applyColocation(dependent, instance, c)
+		}
+		return
+	}
+	var hosts []status.NodeID
+	for _, instance := range r.res[primary].children {
+		if n := r.nextNode(instance); n != status.NoNode && !r.flagDeep(instance, blocked) {
+			hosts = append(hosts, n)
+		}
+	}
+	r.restrict(dependent, hosts, nil, c)
+}
+
+// restrict bans a resource from all nodes but the given ones, and adds those nodes' scores if there are any.
+func (r *run) restrict(dependent status.ResID, hosts []status.NodeID, scores []int32, c *colocation) {
+	t := r.allowed(dependent)
+	for i := range t {
+		n := status.NodeID(i)
+		at := slices.Index(hosts, n)
+		switch {
+		case at < 0 && t[i].present:
+			t[i].score = minusInfinity
+			r.trace.score(dependent, n, minusInfinity, c.id)
+		case at >= 0 && !t[i].present:
+			t[i] = cell{present: true, score: minusInfinity}
+		case at >= 0 && scores != nil:
+			t[i].score = add(t[i].score, scores[at])
+		}
+	}
+}
+
+// interleaved tells whether a colocation between clones pairs up their instances.
+func (r *run) interleaved(c *colocation) bool {
+	d, p := r.rsc(c.dependent), r.rsc(c.primary)
+	return d.Kind == model.Clone && d.Clone.Interleave && p.Clone != nil && d.Clone.NodeMax == p.Clone.NodeMax
+}
+
+func (r *run) applyColocationWithBundle(dependent, primary status.ResID, c *colocation) {
+	if r.res[primary].provisional {
+		return
+	}
+	b := r.rsc(primary).Bundle
+	if k := r.rsc(c.dependent).Kind; k == model.Clone || k == model.Bundle {
+		container := r.compatibleContainer(dependent, primary)
+		if container != status.NoRes {
+			r.applyColocation(dependent, container, c)
+		} else if c.score >= infinity {
+			r.assign1(dependent, status.NoNode, true, true)
+		}
+		return
+	}
+	var hosts []status.NodeID
+	for _, rep := range b.Replicas {
+		if c.score < infinity {
+			r.applyColocation(dependent, rep.Container, c)
+			continue
+		}
+		n := r.nextNode(rep.Container)
+		if n == status.NoNode || r.flagDeep(rep.Container, blocked) ||
+			c.primaryRole >= status.RolePromoted && (rep.Member == status.NoRes || r.res[rep.Member].next < status.RolePromoted) {
+			continue
+		}
+		hosts = append(hosts, n)
+	}
+	if c.score >= infinity {
+		r.restrict(dependent, hosts, nil, c)
+	}
+}
+
+// compatibleContainer is the container of a bundle on the node where the dependent is or may go.
+func (r *run) compatibleContainer(dependent, bundle status.ResID) status.ResID {
+	if n := r.nextNode(dependent); n != status.NoNode {
+		return r.containerOn(bundle, n)
+	}
+	for _, n := range r.sortedNodes(r.allowed(dependent), status.NoNode) {
+		if c := r.containerOn(bundle, n); c != status.NoRes {
+			return c
+		}
+	}
+	return status.NoRes
+}
+
+func (r *run) containerOn(bundle status.ResID, n status.NodeID) status.ResID {
+	for _, rep := range r.rsc(bundle).Bundle.Replicas {
+		if r.matches(rep.Container, n, status.RoleUnknown, false) {
+			return rep.Container
+		}
+	}
+	return status.NoRes
+}
+
+// attr is a node attribute as seen by a resource: one that asks for its host's attributes gets those of its guest's host.
+func (r *run) attr(n status.NodeID, name string, id status.ResID) (string, bool) {
+	node := &r.s.Nodes[n]
+	if node.Kind == status.Guest && id != status.NoRes && strings.EqualFold(r.rsc(id).Meta["container-attribute-target"], "host") {
+		container := r.rsc(node.Connection).Container
+		host := r.res[container].node
+		if r.res[container].provisional || host == status.NoNode {
+			host = r.s.CurrentNode(container)
+		}
+		if host == status.NoNode {
+			return "", false
+		}
+		node = &r.s.Nodes[host]
+	}
+	v, ok := node.Attributes[name]
+	return v, ok
+}
+
+// sameAttr tells whether two nodes agree in a colocation's attribute.
+func (r *run) sameAttr(c *colocation, a, b status.NodeID, idA, idB status.ResID) bool {
+	if c.attribute == "" || c.attribute == "#uname" {
+		return a == b
+	}
+	v, ok1 := r.attr(a, c.attribute, idA)
+	w, ok2 := r.attr(b, c.attribute, idB)
+	return ok1 == ok2 && strings.EqualFold(v, w)
+}
+
+// colocateLocation adds a colocation's score where the primary is, or bans the dependent from elsewhere.
+func (r *run) colocateLocation(dependent, primary status.ResID, c *colocation) {
+	host := r.res[primary].node
+	if host == status.NoNode && c.score < 0 {
+		return
+	}
+	t := r.allowed(dependent)
+	work := slices.Clone(t)
+	for i := range work {
+		n := status.NodeID(i)
+		if !work[i].present {
+			continue
+		}
+		points := int32(0)
+		switch {
+		case host == status.NoNode:
+			points = -c.score
+		case r.sameAttr(c, n, host, dependent, primary):
+			if c.score < infinity {
+				points = c.score
+			}
+		case c.score >= infinity:
+			points = minusInfinity
+		}
+		if points != 0 {
+			work[i].score = add(work[i].score, points)
+			r.trace.score(dependent, n, points, c.id)
+		}
+	}
+	if c.mandatory() || r.anyUsable(work) {
+		copy(t, work)
+	}
+}
+
+// colocateRole lets a colocation bear on whether an instance is promoted.
+func (r *run) colocateRole(dependent, primary status.ResID, c *colocation) {
+	d, p := r.res[dependent].node, r.res[primary].node
+	if d == status.NoNode || p == status.NoNode {
+		return
+	}
+	if !r.sameAttr(c, d, p, dependent, primary) {
+		if c.score >= infinity && c.dependentRole == status.RolePromoted {
+			r.res[dependent].priority = minusInfinity
+		}
+		return
+	}
+	if c.primaryRole != status.RoleUnknown && c.primaryRole != r.roleOf(primary) {
+		return
+	}
+	points := c.score
+	if c.dependentRole == status.RoleUnpromoted {
+		points = -points
+	}
+	r.res[dependent].priority = add(points, r.res[dependent].priority)
+}
+
+// dependOnPromotable applies a colocation with instances of a promotable clone in one role.
+func (r *run) dependOnPromotable(dependent, primary status.ResID, c *colocation) {
+	var hosts []status.NodeID
+	for _, instance := range r.res[primary].children {
+		n := r.nextNode(instance)
+		if n == status.NoNode || r.state(instance, false) != c.primaryRole {
+			continue
+		}
+		hosts = append([]status.NodeID{n}, hosts...)
+		if c.score >= infinity {
+			continue
+		}
+		t := r.allowed(dependent)
+		for i := range t {
+			if t[i].present && r.sameAttr(c, status.NodeID(i), n, dependent, instance) {
+				t[i].score = add(t[i].score, c.score)
+				r.trace.score(dependent, status.NodeID(i), c.score, c.id)
+			}
+		}
+	}
+	if c.score >= infinity && (c.dependentRole != status.RolePromoted || c.primaryRole != status.RolePromoted) {
+		scores := make([]int32, len(hosts))
+		for i, n := range hosts {
+			scores[i] = r.allowedScoreSomewhere(primary, n)
+		}
+		r.restrict(dependent, hosts, scores, c)
+	}
+}
+
+// allowedScoreSomewhere is the score with which an instance of the clone got its node.
+func (r *run) allowedScoreSomewhere(clone status.ResID, n status.NodeID) int32 {
+	for _, instance := range r.res[clone].children {
+		if at := r.firstPrimitive(instance); r.res[at].node == n {
+			return r.allowed(at)[n].score
+		}
+	}
+	return 0
+}
+
+func (r *run) firstPrimitive(id status.ResID) status.ResID {
+	for len(r.res[id].children) > 0 {
+		id = r.res[id].children[0]
+	}
+	return id
+}
+
+func (r *run) promoteWithPromotable(dependent, primary status.ResID, c *colocation) {
+	d := &r.res[dependent]
+	if r.compatibleInstance(dependent, primary, c.primaryRole, false) != status.NoRes {
+		d.priority = add(d.priority, c.score)
+	} else if c.score >= infinity {
+		d.priority = minusInfinity
+	}
+}
+
+// unusable marks a node in a table of colocated scores that must not be considered.
+const unusable = minusInfinity * 100
+
+// selection narrows which colocations' scores are added.
+type selection uint8
+
+const (
+	selectNonnegative selection = 1 << iota // only what helps
+	selectActive                            // only as long as a node is left
+	selectThisWith                          // follow the resource's own dependencies instead of its dependents
+)
+
+// addColocatedScores adds to a table, attenuated by a factor, the preferences of a resource and of those colocated with it in
+// turn. A nil table starts with the resource's own scores. It returns the new table.
+func (r *run) addColocatedScores(source, target status.ResID, nodes table, c *colocation, factor float32, sel selection) table {
+	st := &r.res[source]
+	if st.merging {
+		return nodes
+	}
+	if r.rsc(source).Kind == model.Group {
+		if len(st.children) == 0 {
+			return nodes
+		}
+		st.merging = true
+		member := st.children[0]
+		if nodes == nil {
+			member = st.children[len(st.children)-1]
+		}
+		nodes = r.addColocatedScores(member, target, nodes, c, factor, sel)
+		r.res[source].merging = false
+		return nodes
+	}
+	st.merging = true
+	defer func() { r.res[source].merging = false }()
+	var work table
+	if nodes == nil {
+		work = slices.Clone(r.allowed(source))
+		target = source
+	} else {
+		work = slices.Clone(nodes)
+		r.addMatchingScores(work, source, target, c, factor, sel&selectNonnegative != 0)
+	}
+	if r.anyUsable(work) {
+		list := r.withThis(source)
+		if sel&selectThisWith != 0 {
+			list = r.thisWith(source)
+		}
+		sel |= selectActive
+		for _, next := range list {
+			other := next.dependent
+			if sel&selectThisWith != 0 {
+				other = next.primary
+			} else if !r.hasInfluence(next, status.NoRes) {
+				continue
+			}
+			work = r.addColocatedScores(other, target, work, next, factor*float32(next.score)/float32(infinity), sel)
+		}
+	} else if sel&selectActive != 0 {
+		return nodes
+	}
+	if sel&selectNonnegative != 0 {
+		for i := range work {
+			if work[i].score == unusable {
+				work[i].score = 1
+			}
+		}
+	}
+	return work
+}
+
+// addMatchingScores adds to each node the best score the source has on a node that agrees in the colocation's attribute.
+func (r *run) addMatchingScores(work table, source, target status.ResID, c *colocation, factor float32, onlyPositive bool) {
+	for i := range work {
+		if !work[i].present {
+			continue
+		}
+		best := r.bestMatchingScore(c, source, target, status.NodeID(i))
+		if factor < 0 && best < 0 {
+			// Being kept apart from something that cannot be there is no preference, unless the dependent has only one
+			// place to go and the primary could make room.
+			if r.rsc(c.primary).Stickiness >= -best || !r.hasInfluence(c, status.NoRes) || !r.allowedOnOne(c.dependent) {
+				continue
+			}
+		}
+		if work[i].score == unusable {
+			continue
+		}
+		f := float64(factor * float32(best))
+		delta := int32(f + 0.5)
+		if f < 0 {
+			delta = int32(f - 0.5)
+		}
+		if delta == 0 && best != 0 {
+			if factor > 0 {
+				delta = 1
+			} else if factor < 0 {
+				delta = -1
+			}
+		}
+		sum := add(delta, work[i].score)
+		if onlyPositive && sum < 0 && work[i].score > 0 {
+			work[i].score = unusable
+			continue
+		}
+		if onlyPositive && sum < 0 && work[i].score == 0 {
+			continue
+		}
+		work[i].score = sum
+		r.trace.score(target, status.NodeID(i), delta, c.id+" (preference of "+r.rsc(source).ID+")")
+	}
+}
+
+func (r *run) bestMatchingScore(c *colocation, source, target status.ResID, n status.NodeID) int32 {
+	t := r.allowed(source)
+	if parent := r.parent(source); source == c.dependent && c.explicit && parent != status.NoRes &&
+		r.rsc(parent).Kind == model.Group && r.res[parent].children[0] != source {
+		t = r.withGroupLocations(source, parent)
+	}
+	if c.attribute == "" || c.attribute == "#uname" {
+		if t[n].present && t[n].score > minusInfinity && r.nodeUsable(n) {
+			return t[n].score
+		}
+		return minusInfinity
+	}
+	best := minusInfinity
+	for i, at := range t {
+		m := status.NodeID(i)
+		if at.present && at.score > best && r.nodeUsable(m) && r.sameAttr(c, n, m, target, source) {
+			best = at.score
+		}
+	}
+	return best
+}
+
+// withGroupLocations is a member's table with its group's locations, which otherwise count for the first member only.
+func (r *run) withGroupLocations(member, group status.ResID) table {
+	t := slices.Clone(r.allowed(member))
+	for _, l := range r.res[group].locations {
+		if l.role != status.RoleUnknown && l.role != r.res[member].next {
+			continue
+		}
+		for _, n := range l.nodes {
+			if t[n.node].present {
+				t[n.node].score = add(t[n.node].score, n.score)
+			} else {
+				t[n.node] = cell{present: true, score: n.score}
+			}
+		}
+	}
+	return t
+}
+
+func (r *run) allowedOnOne(id status.ResID) bool {
+	n := 0
+	for _, c := range r.allowed(id) {
+		if c.present && c.score >= 0 {
+			n++
+		}
+	}
+	return n == 1
+}
+
+// addDependentScores lets the preferences of what is colocated with a resource bear on its own place.
+func (r *run) addDependentScores(c *colocation, id status.ResID) {
+	if !r.hasInfluence(c, status.NoRes) {
+		return
+	}
+	sel := selectActive
+	if r.rsc(id).Kind == model.Clone {
+		sel |= selectNonnegative
+	}
+	t := r.allowed(id)
+	copy(t, r.addColocatedScores(c.dependent, id, t, c, float32(c.score)/float32(infinity), sel))
+}
