@@ -128,12 +128,17 @@ func parseChange(e *Element) (Change, error) {
 		if len(e.children) != 1 {
 			return c, fmt.Errorf("create needs one child element, this has %d", len(e.children))
 		}
-		c.Element = e.children[0]
+		if c.Element = e.children[0]; c.Path == "/" && c.Element.name == commentName {
+			return c, fmt.Errorf("a comment cannot be the document")
+		}
 	case ChangeModify:
 		if r := e.Child("change-result"); r != nil && len(r.children) > 0 {
 			c.Element = r.children[0]
 		}
 		for a := range e.Child("change-list").Each("change-attr") {
+			if !IsName(a.Get("name")) {
+				return c, fmt.Errorf("%q is no attribute name", a.Get("name"))
+			}
 			switch a.Get("operation") {
 			case "set":
 				c.Set = append(c.Set, Attr{a.Get("name"), a.Get("value")})
