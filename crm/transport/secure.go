@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"sync"
@@ -161,8 +162,10 @@ func listenError(bind netip.AddrPort, err error) error {
 }
 
 // Reload replaces certificate, CAs and keys for everything that begins from now
-// on. Open connections stay, but for those whose peer's certificate is no
-// longer accepted; they are closed.
+// on. Open connections stay, but those of removed nodes are closed at once, and
+// those under a CA that is no longer believed within two minutes: a stolen CA
+// key must not keep what it opened, yet requests under way should end, and
+// raft's streams should not break all together.
 func (s *Secure) Reload(c Credentials) error {
 	tr, err := newTrust(c)
 	if err != nil {
@@ -173,13 +176,19 @@ func (s *Secure) Reload(c Credentials) error {
 		if c.cert == nil {
 			continue
 		}
-		if _, err := tr.Verify(c.cert); err != nil {
+		switch _, err := tr.Verify(c.cert); {
+		case errors.Is(err, ErrRevoked):
 			s.log.Warn("connection closed", "peer", c.peer, "err", err)
 			c.Close()
+		case err != nil:
+			time.AfterFunc(staleGrace+rand.N(staleGrace), func() { c.Close() })
 		}
 	}
 	return nil
 }
+
+// staleGrace is the least time a connection under a former CA goes on; no request takes longer.
+const staleGrace = time.Minute
 
 // Addr implements Fabric.
 func (s *Secure) Addr() string { return s.addr }

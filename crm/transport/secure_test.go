@@ -211,6 +211,27 @@ func TestReload(t *testing.T) {
 	}
 }
 
+// Replacing the CA breaks nothing that is open, and new connections need the new one.
+func TestReloadOfAnotherCA(t *testing.T) {
+	ca, next := newTestCA(t), newTestCA(t)
+	a, b := open(t, ca.node("a")), open(t, ca.node("b"))
+	echo(t, b, ProtoRPC)
+	c, err := a.Dial(t.Context(), b.Addr(), "b", ProtoRPC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := b.Reload(next.node("b")); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := say(c, "hello"); err != nil || got != "a: hello" {
+		t.Errorf("the open connection: %q, %v", got, err)
+	}
+	if _, err := a.Dial(t.Context(), b.Addr(), "b", ProtoRPC); !errors.Is(err, ErrWrongCluster) {
+		t.Errorf("a new connection under the former CA: %v", err)
+	}
+}
+
 func TestHTTP(t *testing.T) {
 	ca := newTestCA(t)
 	a, b := open(t, ca.node("a")), open(t, ca.node("b"))
