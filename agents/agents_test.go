@@ -10,7 +10,10 @@ import (
 	"strings"
 	"testing"
 
+	"systole/agents/fence"
+	"systole/agents/lsb"
 	"systole/agents/ocf"
+	"systole/agents/systemd"
 	"systole/resources"
 )
 
@@ -25,7 +28,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// scripts is a registry over a directory with one script, ocf:heartbeat:Here.
+// scripts is a registry over a directory with one agent of each foreign class.
 func scripts(t *testing.T) *Registry {
 	t.Helper()
 	root := t.TempDir()
@@ -33,10 +36,17 @@ func scripts(t *testing.T) *Registry {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "Here"), []byte("#!/bin/sh\nexit 0\n"), 0o755); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{filepath.Join(dir, "Here"), filepath.Join(root, "script"), filepath.Join(root, "fence_here")} {
+		if err := os.WriteFile(name, []byte("#!/bin/sh\nexit 0\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
 	}
-	r := New(Config{OCF: ocf.Config{Root: root, RscTmp: filepath.Join(root, "tmp")}})
+	r := New(Config{
+		OCF:     ocf.Config{Root: root, RscTmp: filepath.Join(root, "tmp")},
+		LSB:     lsb.Config{Dir: root},
+		Fence:   fence.Config{SbinDir: root},
+		Systemd: systemd.Config{Dial: func(context.Context) (systemd.Bus, error) { return nil, systemd.ErrNoSystemd }},
+	})
 	t.Cleanup(r.Close)
 	return r
 }
@@ -51,12 +61,12 @@ func id(s string) resources.AgentID {
 
 func TestLookup(t *testing.T) {
 	r := scripts(t)
-	for _, known := range []string{"ocf:heartbeat:Here", "ocf:systole:IPaddr2", "ocf:heartbeat:Dummy", "ocf:pacemaker:Stateful"} {
+	for _, known := range []string{"ocf:heartbeat:Here", "ocf:systole:IPaddr2", "ocf:heartbeat:Dummy", "ocf:pacemaker:Stateful", "lsb:script", "service:script", "systemd:any", "stonith:fence_here"} {
 		if _, err := r.Lookup(id(known)); err != nil {
 			t.Errorf("%s: %v", known, err)
 		}
 	}
-	for _, unknown := range []string{"ocf:heartbeat:Missing", "ocf:systole:Here", "ocf:linbit:Dummy", "nonsense:x", "ocf:heartbeat:"} {
+	for _, unknown := range []string{"ocf:heartbeat:Missing", "ocf:systole:Here", "ocf:linbit:Dummy", "nonsense:x", "ocf:heartbeat:", "lsb:none", "service:none", "systemd:a/b", "stonith:fence_none", "stonith:script"} {
 		if _, err := r.Lookup(id(unknown)); err == nil {
 			t.Errorf("%s was found", unknown)
 		}
@@ -91,6 +101,11 @@ func TestLists(t *testing.T) {
 	}
 	if got, err := r.List("ocf", ""); err != nil || !slices.Contains(got, "IPaddr2") || !slices.Contains(got, "Here") {
 		t.Errorf("ocf has %v, %v", got, err)
+	}
+	for class, want := range map[string][]string{"lsb": {"fence_here", "script"}, "service": {"fence_here", "script"}, "stonith": {"fence_here"}, "systemd": nil} {
+		if got, err := r.List(class, ""); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s has %v, %v; want %v", class, got, err, want)
+		}
 	}
 	if _, err := r.List("nonsense", ""); err == nil {
 		t.Error("a class that does not exist has a list")
@@ -153,4 +168,10 @@ func TestStandAlone(t *testing.T) {
 	call(resources.ErrArgs, "Dummy")
 	call(resources.OK, "Dummy", "usage")
 	call(resources.ErrInstalled, "Missing", "monitor")
+}
+
+func TestFenceOfMissingAgent(t *testing.T) {
+	if res := scripts(t).Fence(t.Context(), "fence_none", fence.Call{Action: "off"}); res.Status != resources.StatusNotInstalled {
+		t.Errorf("result %+v", res)
+	}
 }

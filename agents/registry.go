@@ -5,11 +5,18 @@ package agents
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
+	"sync"
+	"time"
 
+	"systole/agents/fence"
+	"systole/agents/lsb"
 	"systole/agents/ocf"
+	"systole/agents/systemd"
 	"systole/resources"
 )
 
@@ -18,8 +25,11 @@ const NativeProvider = "systole"
 
 // Config is what agents need of the node.
 type Config struct {
-	// OCF says where scripts are and what they may call.
-	OCF ocf.Config
+	// OCF, LSB, Systemd and Fence say where foreign agents are and what they may call.
+	OCF     ocf.Config
+	LSB     lsb.Config
+	Systemd systemd.Config
+	Fence   fence.Config
 	// Lease is asked before every announcement of an address; nil means always.
 	Lease resources.Lease
 	// Guard silences addresses when the lease ends; nil means there is none.
@@ -30,10 +40,14 @@ type Config struct {
 	alone bool // this process ends with the operation (see Main)
 }
 
-// Registry finds agents. It is immutable and safe for concurrent use.
+// Registry finds agents. It is safe for concurrent use; programs installed
+// later are found without a new one.
 type Registry struct {
 	cfg     Config
 	natives map[string]resources.Agent // by type
+
+	mu     sync.Mutex // guards fences: a leaf cache, since each agent caches its metadata
+	fences map[string]*fence.Agent
 }
 
 // New makes the registry; it opens nothing.
@@ -41,7 +55,7 @@ func New(cfg Config) *Registry {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Registry{cfg: cfg, natives: natives(cfg)}
+	return &Registry{cfg: cfg, natives: natives(cfg), fences: map[string]*fence.Agent{}}
 }
 
 // Close ends what agents do in the background. It stops no resource.
@@ -60,9 +74,60 @@ func (r *Registry) Lookup(id resources.AgentID) (resources.Agent, error) {
 	switch id.Class {
 	case resources.ClassOCF:
 		return r.lookupOCF(id)
+	case resources.ClassSystemd:
+		return r.cfg.Systemd.New(id.Type)
+	case resources.ClassLSB:
+		return r.cfg.LSB.Find(id.Type)
+	case resources.ClassService:
+		return r.lookupService(id.Type)
+	case resources.ClassStonith:
+		return r.lookupFence(id.Type)
 	default:
-		return nil, fmt.Errorf("agent %s: class %q is not known: use ocf, systemd, lsb, service or stonith", id, id.Class)
+		return nil, fmt.Errorf("agent %s: class %q is not known: use one of %s", id, id.Class, strings.Join(r.Classes(), ", "))
 	}
+}
+
+// askSystemd bounds the question whether a unit exists.
+const askSystemd = 5 * time.Second
+
+// lookupService finds what a name means on this node: a unit, else an init script.
+func (r *Registry) lookupService(name string) (resources.Agent, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), askSystemd)
+	defer cancel()
+	unit, err := r.cfg.Systemd.New(name)
+	if err == nil {
+		if there, err := unit.Installed(ctx); err == nil && there {
+			return unit, nil
+		}
+	}
+	script, err := r.cfg.LSB.Find(name)
+	if err != nil {
+		return nil, fmt.Errorf("service %s is not installed: no systemd unit, and %w", name, err)
+	}
+	return script, nil
+}
+
+func (r *Registry) lookupFence(typ string) (*fence.Agent, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if a := r.fences[typ]; a != nil {
+		return a, nil
+	}
+	a, err := r.cfg.Fence.Find(typ)
+	if err == nil {
+		r.fences[typ] = a
+	}
+	return a, err
+}
+
+// Fence uses a fence device once. An agent that is not here is
+// StatusNotInstalled: another node may have it.
+func (r *Registry) Fence(ctx context.Context, typ string, c fence.Call) resources.Result {
+	a, err := r.lookupFence(typ)
+	if err != nil {
+		return resources.Result{Status: resources.StatusNotInstalled, Code: resources.ErrInstalled, Reason: err.Error()}
+	}
+	return a.Use(ctx, c)
 }
 
 func (r *Registry) lookupOCF(id resources.AgentID) (resources.Agent, error) {
@@ -126,8 +191,23 @@ func (r *Registry) List(class, provider string) ([]string, error) {
 		for _, p := range ps {
 			names = append(names, r.types(p)...)
 		}
+	case resources.ClassLSB:
+		names = r.cfg.LSB.Types()
+	case resources.ClassStonith:
+		names = r.cfg.Fence.Types()
+	case resources.ClassSystemd, resources.ClassService:
+		ctx, cancel := context.WithTimeout(context.Background(), askSystemd)
+		defer cancel()
+		units, err := r.cfg.Systemd.Types(ctx)
+		if err != nil && !errors.Is(err, systemd.ErrNoSystemd) {
+			return nil, err
+		}
+		names = units
+		if class == string(resources.ClassService) {
+			names = append(names, r.cfg.LSB.Types()...)
+		}
 	default:
-		return nil, fmt.Errorf("class %q is not known: use one of %v", class, r.Classes())
+		return nil, fmt.Errorf("class %q is not known: use one of %s", class, strings.Join(r.Classes(), ", "))
 	}
 	slices.Sort(names)
 	return slices.Compact(names), nil
