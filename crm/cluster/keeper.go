@@ -11,20 +11,22 @@ import (
 	"systole/crm/transport"
 )
 
-// keepInterval is how often Run looks after everything; a node back from an
-// outage has missed keys for at most this long.
-const keepInterval = 15 * time.Second
+// Run looks after everything at its start and then after 1, 2, 4, … up to 15
+// seconds: a node that has just come wants its keys soon, and one that was cut off
+// has missed them for at most the longest.
+const (
+	firstInterval = time.Second
+	keepInterval  = 15 * time.Second
+)
 
 // Run keeps certificate and trust in order until ctx is done. What
 // fails is logged once and tried again.
 func (s *Server) Run(ctx context.Context) error {
-	tick := time.NewTicker(keepInterval)
-	defer tick.Stop()
 	if sentence := transport.Expiry(s.o.Dir.Certificate(), s.o.Now()); sentence != "" {
 		s.o.Log.Warn("own certificate", "reason", sentence)
 	}
 	said := ""
-	for {
+	for interval := firstInterval; ; interval = min(2*interval, keepInterval) {
 		if err := s.keep(ctx); err == nil {
 			said = ""
 		} else if ctx.Err() == nil && err.Error() != said {
@@ -32,7 +34,7 @@ func (s *Server) Run(ctx context.Context) error {
 			s.o.Log.Warn("cluster upkeep", "err", err)
 		}
 		select {
-		case <-tick.C:
+		case <-time.After(interval):
 		case <-ctx.Done():
 			return nil
 		}
