@@ -29,6 +29,17 @@ func (v Version) Compare(w Version) int {
 	return cmp.Or(cmp.Compare(v.AdminEpoch, w.AdminEpoch), cmp.Compare(v.Epoch, w.Epoch), cmp.Compare(v.NumUpdates, w.NumUpdates))
 }
 
+// AnyNumUpdates as NumUpdates of an expected version: the status may have moved on.
+const AnyNumUpdates = -1
+
+// expects tells whether have is the version expected.
+func (v Version) expects(have Version) bool {
+	if v.NumUpdates == AnyNumUpdates {
+		v.NumUpdates = have.NumUpdates
+	}
+	return v == have
+}
+
 // CIB is a document with its version. It is immutable, like its elements.
 type CIB struct {
 	root    *Element

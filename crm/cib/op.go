@@ -51,13 +51,13 @@ type Stamp struct {
 
 // Apply does all operations in order, or none. expected, if not nil, is the
 // version the caller read: when the CIB has another, nothing is done and the
-// error carries [exit.Old]. Versions move once however many operations there
+// error carries [exit.Old]; [AnyNumUpdates] in it compares the configuration only. Versions move once however many operations there
 // are: epoch when the configuration changed, num_updates when only the status
 // did, neither when nothing did. A configuration must come out without errors
 // by [Validate] unless it had some before. Errors carry the status of the failed operation:
 // [exit.NoSuch], [exit.Exists], [exit.Old], [exit.Config], [exit.DataErr].
 func (c *CIB) Apply(ops []Op, expected *Version, by Stamp) (*CIB, error) {
-	if expected != nil && *expected != c.version {
+	if expected != nil && !expected.expects(c.version) {
 		return c, exit.Errorf(exit.Old, "the CIB is at version %s, not %s: read it again and repeat the change", c.version, *expected)
 	}
 	root, bumped := c.root, false

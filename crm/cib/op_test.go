@@ -172,6 +172,12 @@ func TestCompareAndSet(t *testing.T) {
 	if _, err := before.Apply(op, &Version{1, 5, 6}, Stamp{}); exit.Of(err) != exit.Old {
 		t.Errorf("with an old version: %v", err)
 	}
+	if _, err := before.Apply(op, &Version{1, 4, AnyNumUpdates}, Stamp{}); exit.Of(err) != exit.Old {
+		t.Errorf("with an old configuration: %v", err)
+	}
+	if _, err := before.Apply(op, &Version{1, 5, AnyNumUpdates}, Stamp{}); err != nil {
+		t.Errorf("with the configuration's version: %v", err)
+	}
 	if after, err := before.Apply(op, &Version{1, 5, 7}, Stamp{}); err != nil || after.Version() != (Version{1, 6, 0}) {
 		t.Errorf("with the version: %v, %v", after.Version(), err)
 	}

@@ -126,7 +126,7 @@ func (b backend) change(ctx context.Context, p api.Proposal) (command.Entry, err
 		e.Change.Ops = append(e.Change.Ops, op)
 	}
 	if p.ExpectVersion != "" {
-		v, err := parseVersion(p.ExpectVersion, b.n.CIB().Version())
+		v, err := parseVersion(p.ExpectVersion)
 		if err != nil {
 			return e, err
 		}
@@ -135,9 +135,9 @@ func (b backend) change(ctx context.Context, p api.Proposal) (command.Entry, err
 	return e, nil
 }
 
-// parseVersion reads "A.E.U"; "A.E" expects the status as it is now.
-func parseVersion(s string, now cib.Version) (cib.Version, error) {
-	v := now
+// parseVersion reads "A.E.U"; "A.E" expects any status.
+func parseVersion(s string) (cib.Version, error) {
+	v := cib.Version{NumUpdates: cib.AnyNumUpdates}
 	n := strings.Count(s, ".")
 	var err error
 	if n == 2 {
