@@ -17,6 +17,7 @@ import (
 	sd "github.com/coreos/go-systemd/v22/daemon"
 
 	"systole/agents"
+	"systole/agents/fence"
 	"systole/agents/guard"
 	"systole/agents/ocf"
 	"systole/conf"
@@ -24,6 +25,7 @@ import (
 	"systole/crm/cib"
 	"systole/crm/cluster"
 	"systole/crm/controller"
+	"systole/crm/fencing"
 	"systole/crm/lease"
 	"systole/crm/node"
 	"systole/crm/scheduler"
@@ -47,6 +49,7 @@ type daemon struct {
 	guard  *guard.Guard // nil where the kernel offers none
 	// watchdog is nil unless one is configured.
 	watchdog watchdog.Device
+	agents   *agents.Registry
 	node     *node.Node
 	admin    *cluster.Server
 }
@@ -136,7 +139,10 @@ func (d *daemon) build(local net.Listener, realtime string, stop context.CancelC
 			d.log.Warn("no kernel guard: an address may outlive the lease of a hung daemon", "err", err)
 		}
 	}
-	registry := agents.New(agents.Config{OCF: ocf.Config{}, Lease: right, Guard: addressGuard(d.guard), Log: d.log.With("part", "agents")})
+	d.agents = agents.New(agents.Config{
+		OCF:   ocf.Config{SbinDir: toolDir(), Env: []string{api.SocketEnv + "=" + local.Addr().String()}},
+		Lease: right, Guard: addressGuard(d.guard), Log: d.log.With("part", "agents"),
+	})
 
 	first, err := d.firstCIB()
 	if err != nil {
@@ -147,7 +153,7 @@ func (d *daemon) build(local net.Listener, realtime string, stop context.CancelC
 		Fabric: d.fabric, Clock: store.Boottime, Timing: d.timing, Planner: plan, Log: d.log,
 		Store: store.Config{Dir: d.dir.StorePath(), Incarnation: d.id.ID, Bootstrap: first},
 		Peers: d.peers, Voters: d.conf.Voters,
-		Lookup: registry.Lookup, Catalog: registry, Harmless: harmless(d.guard != nil),
+		Lookup: d.agents.Lookup, Catalog: d.agents, Fencer: fencer{d.agents}, Harmless: harmless(d.guard != nil),
 		State:  executor.FileStore(filepath.Join(d.conf.RunDir, "lrm.json")),
 		Right:  &rightFile{path: filepath.Join(d.conf.RunDir, "lease")},
 		Inputs: &inputDir{path: filepath.Join(d.conf.ClusterDir, "inputs"), keep: d.conf.Inputs},
@@ -229,6 +235,7 @@ func (d *daemon) serve(ctx context.Context, stop context.CancelCauseFunc) error 
 	<-ctx.Done()
 	_, _ = sd.SdNotify(false, sd.SdNotifyStopping)
 	wait.Wait()
+	d.agents.Close()
 	cause := context.Cause(ctx)
 	if _, wanted := errors.AsType[ended](cause); wanted {
 		d.log.Info("node ended", "cause", cause.Error())
@@ -293,6 +300,27 @@ func (d *daemon) obey(ctx context.Context, stop context.CancelCauseFunc) {
 		stop(ended("signal " + again.String() + " while ending"))
 	case <-ctx.Done():
 	}
+}
+
+// toolDir is where agents find crm_attribute and its kin: beside this program.
+func toolDir() string {
+	self, err := os.Executable()
+	if err != nil {
+		return ""
+	}
+	dir := filepath.Dir(self)
+	if _, err := os.Stat(filepath.Join(dir, "crm_attribute")); err != nil {
+		return ""
+	}
+	return dir
+}
+
+// fencer runs fence devices with the installed fence agents.
+type fencer struct{ agents *agents.Registry }
+
+// Fence implements node.Fencer.
+func (f fencer) Fence(ctx context.Context, c fencing.Call) resources.Result {
+	return f.agents.Fence(ctx, c.Device.Agent, fence.Call{Params: c.Device.Params, Action: c.Action, Target: c.Target, Port: c.Port})
 }
 
 // plan is the scheduler as the controller asks it.

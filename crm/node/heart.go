@@ -288,7 +288,7 @@ func (h *heart) event(e lease.Event) controller.Event {
 		return controller.NodeRecord{Node: e.Node, Incarnation: incarnationText(e.Incarnation),
 			Policy: e.Record.Policy.String(), GiveUp: spanText(e.Record.GiveUp), Restart: spanText(e.Record.Restart)}
 	case lease.NodeLost:
-		h.log.Warn("node lost", "node", e.Node, "silent", e.Silent)
+		h.log.Debug("nothing heard", "node", e.Node, "silent", e.Silent)
 		return controller.NodeLost{Node: e.Node}
 	case lease.NodeProven:
 		h.log.Info("loss proven: what the node ran is silent", "node", e.Node, "silent", e.Silent)
