@@ -1,0 +1,89 @@
+package sim
+
+import (
+	"context"
+	"hash/maphash"
+	"time"
+)
+
+// watch checks at every step what no agent sees: one DC lease at a time, and equal
+// CIBs at equal index. Exclusive resources are checked where they change, in world.
+func (c *cluster) watch(ctx context.Context) {
+	seed := maphash.MakeSeed()
+	bytes := make(map[uint64]uint64)    // index → hash of the CIB
+	reached := make(map[*daemon]uint64) // index checked last
+	for ctx.Err() == nil && !c.failed() {
+		leased := ""
+		for _, n := range c.names {
+			m := c.machines[n]
+			d := m.up()
+			if d == nil {
+				continue
+			}
+			st := d.Store()
+			if term := st.DC().Term; st.LeaseEnd(term) > m.clock() {
+				if leased != "" {
+					c.fail("two DC leases: %s and %s", leased, n)
+				}
+				leased = n
+			}
+			snap := st.Snapshot()
+			if reached[d] == snap.Index {
+				continue
+			}
+			reached[d] = snap.Index
+			h := maphash.Bytes(seed, snap.CIB.Root().AppendXML(nil))
+			if old, ok := bytes[snap.Index]; ok && old != h {
+				c.fail("two CIBs at index %d, one on %s", snap.Index, n)
+			}
+			bytes[snap.Index] = h
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// converge requires, once all is healed, that everything is served again and that the
+// cluster comes to rest.
+func (c *cluster) converge(ctx context.Context) {
+	began := time.Now()
+	rest := func() bool {
+		dc := c.dc()
+		if dc == nil || !c.served() {
+			return false
+		}
+		d := dc.up()
+		for _, n := range c.names {
+			up := c.machines[n].up()
+			if up == nil || up.Remaining() == 0 || up.Store().Snapshot().Index != d.Store().Snapshot().Index {
+				return false
+			}
+		}
+		return d.Controller().Settled()
+	}
+	if c.failed() {
+		return
+	}
+	if !c.until(convergeWithin, rest) {
+		c.fail("healed for %v and not at rest: %s", convergeWithin, c.describe())
+		return
+	}
+	c.world.note("converged")
+	c.trace.add("", "converged after %v", time.Since(began))
+}
+
+// convergeWithin is generous: a fencing may have to fail and be repeated, a failed
+// start to expire; it is a bound for "ever".
+const convergeWithin = 90 * time.Second
+
+// finish reads the register once more, at rest, and judges its history.
+func (c *cluster) finish(ctx context.Context) {
+	if c.failed() {
+		return
+	}
+	if dc := c.dcWithin(10 * time.Second); dc != nil {
+		c.register.read(ctx, 99, dc.up().Store())
+	}
+	if n, ok := c.register.linearizable(); !ok {
+		c.fail("the history of %d reads and writes is not linearizable", n)
+	}
+}
