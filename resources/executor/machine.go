@@ -21,7 +21,7 @@ type machine struct {
 	resources map[string]*resource
 	queue     []*job // accepted and not begun, in order
 	flying    int    // in flight, without policy operations
-	out       []Report
+	out       []pending
 	keys      keyRing
 	frozen    bool
 	policy    *policyRun
@@ -42,6 +42,7 @@ type resource struct {
 	current     *job
 	watchAfter  time.Time // a watch that just cried wolf waits until then
 	noticed     bool      // a watch has ended; its monitor has not answered yet
+	saved       []byte    // its part of the record; nil when changed (see touch)
 }
 
 // monitor is one recurring operation.
@@ -101,8 +102,8 @@ func (m *machine) submit(o Order, leased bool, now time.Time) error {
 		return ErrBusy
 	}
 	m.keys.add(id, o.Key)
-	m.dirty = true
 	r := m.resource(id, o.Op)
+	m.touch(r)
 	if o.StopTimeout > 0 {
 		r.stopTimeout = o.StopTimeout
 	}
@@ -128,6 +129,12 @@ func (o Order) check() error {
 		return fmt.Errorf("%w: %s of %s has a negative time", ErrInvalid, o.Op.Action, instanceID(o.Op))
 	}
 	return nil
+}
+
+// touch notes that what the record says of a resource is not true any more.
+func (m *machine) touch(r *resource) {
+	r.saved = nil
+	m.dirty = true
 }
 
 // resource finds or makes the resource's entry.
@@ -169,22 +176,22 @@ func (m *machine) dropMonitor(r *resource, a resources.Action, interval time.Dur
 		if mon.order.Op.Action != a || mon.order.Op.Interval != interval {
 			return false
 		}
-		m.endMonitor(mon)
+		m.endMonitor(r, mon)
 		return true
 	})
 }
 
 func (m *machine) dropMonitors(r *resource) {
 	for _, mon := range r.monitors {
-		m.endMonitor(mon)
+		m.endMonitor(r, mon)
 	}
 	r.monitors = nil
 }
 
 // endMonitor takes a waiting run out of the queue; one in flight is let finish,
 // since an interrupted monitor may leave things behind, and is then ignored.
-func (m *machine) endMonitor(mon *monitor) {
-	m.dirty = true
+func (m *machine) endMonitor(r *resource, mon *monitor) {
+	m.touch(r)
 	if mon.job == nil {
 		return
 	}
@@ -215,7 +222,7 @@ func (m *machine) tick(now time.Time) {
 			m.flying++
 		}
 		if j.monitor == nil {
-			m.dirty = true
+			m.touch(j.res)
 		}
 		if activates(j.order.Op.Action) {
 			m.seq++
@@ -279,7 +286,7 @@ func (m *machine) done(j *job, res resources.Result, outlived bool, now time.Tim
 		r.watchAfter = time.Time{}
 	}
 	if r.role != was || j.monitor == nil {
-		m.dirty = true
+		m.touch(r)
 	}
 	if r.role > RoleUnknown && r.seq == 0 { // found running by a probe
 		m.seq++
@@ -313,6 +320,7 @@ func (m *machine) record(j *job, res resources.Result, was Role, now time.Time) 
 		mon.reported, mon.last, mon.since = true, res, now
 	}
 	j.res.last = res
+	m.touch(j.res)
 	m.report(rep)
 }
 
@@ -322,7 +330,7 @@ func (m *machine) report(r Report) {
 	r.Result.Stdout = nil
 	r.Result.Output = clip(r.Result.Output)
 	r.Result.Reason = clip(r.Result.Reason)
-	m.out = append(m.out, r)
+	m.out = append(m.out, pending{Report: r})
 	m.dirty = true
 }
 

@@ -59,6 +59,7 @@ func (m *machine) dropQueue(why string, now time.Time) {
 	waiting := m.queue
 	m.queue = nil
 	for _, j := range waiting {
+		m.touch(j.res)
 		switch {
 		case j.monitor != nil:
 			j.monitor.job = nil
@@ -125,7 +126,7 @@ func (m *machine) policyAction(r *resource) resources.Action {
 }
 
 func (m *machine) policyJob(r *resource, a resources.Action, cause string, now time.Time) *job {
-	m.dirty = true
+	m.touch(r)
 	op := r.op
 	op.Action, op.Interval, op.Timeout, op.CheckLevel = a, 0, r.stopTimeout, 0
 	return &job{res: r, order: Order{Op: op}, cause: cause, queued: now}

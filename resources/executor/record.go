@@ -1,6 +1,7 @@
 package executor
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -49,32 +50,69 @@ type jobRecord struct {
 	Cause  string    `json:",omitempty"`
 }
 
-// encode is the record of the machine as it is.
+// pending is a report on its way to the log.
+type pending struct {
+	Report
+	saved []byte // its part of the record
+}
+
+// encode is the record of the machine as it is. It is written many times a
+// second when a whole node's resources start, so the parts are kept.
 func (m *machine) encode() ([]byte, error) {
-	rec := record{Version: recordVersion, Incarnation: m.incarnation, Call: m.call, Seq: m.seq, Undelivered: m.out}
-	waiting := map[*resource][]jobRecord{}
-	for _, j := range m.queue {
-		if j.monitor == nil && !j.adopting {
-			waiting[j.res] = append(waiting[j.res], j.record())
-		}
+	var b bytes.Buffer
+	incarnation, err := json.Marshal(m.incarnation)
+	if err != nil {
+		return nil, err
 	}
-	for _, r := range m.ordered() {
-		rr := resourceRecord{
-			ID: r.id, Op: r.op, Role: r.role, Seq: r.seq, StopTimeout: r.stopTimeout,
-			Last: r.last,
+	fmt.Fprintf(&b, `{"Version":%d,"Incarnation":%s,"Call":%d,"Seq":%d,"Resources":[`, recordVersion, incarnation, m.call, m.seq)
+	for i, r := range m.ordered() {
+		if r.saved == nil {
+			saved, err := json.Marshal(m.recordOf(r))
+			if err != nil {
+				return nil, fmt.Errorf("record of %s: %w", r.id, err)
+			}
+			r.saved = saved
 		}
-		for _, mon := range r.monitors {
-			rr.Monitors = append(rr.Monitors, monitorRecord{
-				Order: mon.order, Reported: mon.reported, Last: mon.last, Since: mon.since,
-			})
+		comma(&b, i)
+		b.Write(r.saved)
+	}
+	b.WriteString(`],"Undelivered":[`)
+	for i := range m.out {
+		p := &m.out[i]
+		if p.saved == nil {
+			saved, err := json.Marshal(p.Report)
+			if err != nil {
+				return nil, fmt.Errorf("record of report %d: %w", p.Call, err)
+			}
+			p.saved = saved
 		}
-		if j := r.current; j != nil && j.monitor == nil && !j.adopting {
+		comma(&b, i)
+		b.Write(p.saved)
+	}
+	b.WriteString("]}")
+	return b.Bytes(), nil
+}
+
+func comma(b *bytes.Buffer, i int) {
+	if i > 0 {
+		b.WriteByte(',')
+	}
+}
+
+func (m *machine) recordOf(r *resource) resourceRecord {
+	rr := resourceRecord{ID: r.id, Op: r.op, Role: r.role, Seq: r.seq, StopTimeout: r.stopTimeout, Last: r.last}
+	for _, mon := range r.monitors {
+		rr.Monitors = append(rr.Monitors, monitorRecord{Order: mon.order, Reported: mon.reported, Last: mon.last, Since: mon.since})
+	}
+	if j := r.current; j != nil && j.monitor == nil && !j.adopting {
+		rr.Jobs = append(rr.Jobs, j.record())
+	}
+	for _, j := range m.queue {
+		if j.res == r && j.monitor == nil && !j.adopting {
 			rr.Jobs = append(rr.Jobs, j.record())
 		}
-		rr.Jobs = append(rr.Jobs, waiting[r]...)
-		rec.Resources = append(rec.Resources, rr)
 	}
-	return json.Marshal(rec)
+	return rr
 }
 
 func (j *job) record() jobRecord {
@@ -91,8 +129,9 @@ func (m *machine) adopt(data []byte, now time.Time) error {
 	if rec.Version > recordVersion {
 		return fmt.Errorf("the record of active resources is of version %d, this program knows %d: use the newer program", rec.Version, recordVersion)
 	}
-	m.call, m.seq, m.out, m.dirty = rec.Call, rec.Seq, rec.Undelivered, true
-	for _, rep := range m.out {
+	m.call, m.seq, m.dirty = rec.Call, rec.Seq, true
+	for _, rep := range rec.Undelivered {
+		m.out = append(m.out, pending{Report: rep})
 		m.keys.add(instanceID(rep.Op), rep.Key)
 	}
 	for _, rr := range rec.Resources {
@@ -148,5 +187,9 @@ func (r *resource) adoptingProbe(now time.Time) *job {
 
 // undelivered is the next batch for the sink.
 func (m *machine) undelivered() []Report {
-	return slices.Clone(m.out[:min(len(m.out), MaxBatch)])
+	batch := make([]Report, min(len(m.out), MaxBatch))
+	for i := range batch {
+		batch[i] = m.out[i].Report
+	}
+	return batch
 }
