@@ -52,6 +52,9 @@ func (n *Node) note(r executor.Report) {
 
 // result makes the log's form of a report.
 func (n *Node) result(c *cib.CIB, r executor.Report) command.Result {
+	if r.Key == "" {
+		r.Key = ownKey(r)
+	}
 	out := controller.ResultOf(r.Op, r.Key)
 	out.Node, out.Incarnation, out.Call = n.cfg.Name, r.Incarnation, r.Call
 	out.RC, out.Status, out.Reason = int(r.Result.Code), int(r.Result.Status), r.Result.Reason
@@ -66,9 +69,28 @@ func (n *Node) result(c *cib.CIB, r executor.Report) command.Result {
 	if out.LastChange.IsZero() {
 		out.LastChange = time.Now()
 	}
+	if out.Key == "" {
+		out.Key = ownKey
+	}
 	out.Failure = failure(c, r)
 	out.Extra = extra(r.Op)
 	return out
+}
+
+// ownKey is the transition key of what this node did by itself, at the end of its
+// lease: expected to succeed. Without a key the scheduler cannot tell a stop that
+// succeeded from one that failed, and blocks the resource.
+var ownKey = transition.Key{TargetRC: resources.OK, UUID: "00000000-0000-0000-0000-000000000000"}.String()
+
+// ownKey is the transition key of an operation that no DC ordered: the node's own
+// policy, or what it found when it took over from an earlier run of the daemon. The
+// scheduler believes no result without one. What was found was expected.
+func ownKey(r executor.Report) string {
+	k := transition.Key{UUID: "00000000-0000-0000-0000-000000000000"}
+	if r.Op.IsProbe() && r.Result.Status == resources.StatusDone {
+		k.TargetRC = r.Result.Code
+	}
+	return k.String()
 }
 
 // failure decides what a result does to the fail count (Pacemaker Explained,
