@@ -29,7 +29,7 @@ type Credentials struct {
 // Errors of the certificate check; the text around them names node and remedy.
 var (
 	// ErrWrongCluster is a certificate that none of our CAs signed.
-	ErrWrongCluster = errors.New("the certificate belongs to another cluster")
+	ErrWrongCluster = errors.New("the certificate belongs to another cluster: check the address, or join this node to the right one")
 	// ErrRevoked is a certificate of a node that was removed from the cluster.
 	ErrRevoked = errors.New("the node was removed from the cluster; join it again with a new token")
 	// ErrWrongNode is a certificate of this cluster for another name than the one dialled.
