@@ -69,18 +69,10 @@ func (n *Node) result(c *cib.CIB, r executor.Report) command.Result {
 	if out.LastChange.IsZero() {
 		out.LastChange = time.Now()
 	}
-	if out.Key == "" {
-		out.Key = ownKey
-	}
 	out.Failure = failure(c, r)
 	out.Extra = extra(r.Op)
 	return out
 }
-
-// ownKey is the transition key of what this node did by itself, at the end of its
-// lease: expected to succeed. Without a key the scheduler cannot tell a stop that
-// succeeded from one that failed, and blocks the resource.
-var ownKey = transition.Key{TargetRC: resources.OK, UUID: "00000000-0000-0000-0000-000000000000"}.String()
 
 // ownKey is the transition key of an operation that no DC ordered: the node's own
 // policy, or what it found when it took over from an earlier run of the daemon. The
