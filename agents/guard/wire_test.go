@@ -125,6 +125,8 @@ type asker struct {
 	s    *nstest.Socket
 	addr netip.Addr
 	ask  []byte
+
+	asked int // in the last listen
 }
 
 func newAsker(t *testing.T, w *nstest.Wire, addr string) *asker {
@@ -145,7 +147,8 @@ func netipMust(s string) netip.Addr { return netip.MustParseAddr(s) }
 // listen asks every 3 ms for the time and returns when the first and the last answer came.
 func (a *asker) listen(t *testing.T, d time.Duration) (first, last time.Duration, answers int) {
 	t.Helper()
-	for end := boottime() + d; boottime() < end; {
+	a.asked = 0
+	for end := boottime() + d; boottime() < end; a.asked++ {
 		if err := a.s.Send(a.ask); err != nil {
 			t.Fatal(err)
 		}
