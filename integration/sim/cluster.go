@@ -104,7 +104,7 @@ func newCluster(o Options) *cluster {
 	c.trace = &trace{born: c.born}
 	c.world = &world{
 		born: c.born, fail: c.fail, trace: c.trace, rng: rand.New(rand.NewPCG(o.Seed, 0xa9e7)),
-		machines: c.machines, runs: make(map[string]map[string]bool), last: make(map[string]string), count: make(map[string]int),
+		machines: c.machines, runs: make(map[string]map[string]bool), last: make(map[string]string), single: make(map[string]bool), count: make(map[string]int),
 	}
 	n := o.Nodes
 	if n == 0 {
@@ -123,6 +123,9 @@ func newCluster(o Options) *cluster {
 		// Without fencing, only what a kernel guard silences may run: nothing else
 		// stops when a daemon is killed.
 		c.rscs = append(c.rscs, "fs1", "db1")
+	}
+	for _, r := range c.rscs {
+		c.world.single[r] = true
 	}
 	return c
 }

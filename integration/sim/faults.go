@@ -2,7 +2,7 @@ package sim
 
 import (
 	"context"
-	"fmt"
+
 	"slices"
 	"time"
 
@@ -311,5 +311,3 @@ func (c *cluster) heal(ctx context.Context) {
 func (c *cluster) upNames() []string {
 	return slices.DeleteFunc(slices.Clone(c.names), func(n string) bool { return c.machines[n].up() == nil })
 }
-
-var _ = fmt.Sprint

@@ -8,7 +8,6 @@ import (
 
 	"systole/crm/cib"
 	"systole/crm/controller"
-	"systole/crm/lease"
 	"systole/crm/node"
 	"systole/crm/scheduler"
 	"systole/crm/store"
@@ -229,5 +228,3 @@ func (l *listener) Handle(_ context.Context, r slog.Record) error {
 	}
 	return nil
 }
-
-var _ = lease.Default

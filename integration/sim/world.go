@@ -25,6 +25,7 @@ type world struct {
 	machines map[string]*machine
 	runs     map[string]map[string]bool // resource → machines on which its agent started it
 	last     map[string]string          // resource → where it was started last
+	single   map[string]bool            // may be active on one machine only
 	slow     time.Duration              // the longest an agent takes
 	flaky    float64                    // how often an operation fails
 	fence    fenceMood
@@ -66,6 +67,9 @@ func (w *world) where(rsc string) []string {
 
 // exclusive is checked after every change of the world. The lock is held.
 func (w *world) exclusive(rsc, cause string) {
+	if !w.single[rsc] {
+		return // a fencing device: any number of machines may use it
+	}
 	if on := w.holders(rsc); len(on) > 1 {
 		w.fail("%s is active on %v (%s)", rsc, on, cause)
 	}
@@ -106,6 +110,10 @@ func (a agent) Execute(ctx context.Context, op resources.Op) resources.Result {
 	}
 	switch op.Action {
 	case resources.ActionStart:
+		if op.Agent.Class == resources.ClassStonith {
+			on[a.m.name] = true
+			break
+		}
 		if failed {
 			return resources.Result{Code: resources.ErrGeneric, Reason: "flaky"}
 		}
