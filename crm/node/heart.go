@@ -238,8 +238,14 @@ func (h *heart) office() {
 
 // begin takes office: from here every node is watched, and asked for a beat at once.
 func (h *heart) begin(now time.Duration) {
+	elected, former := h.dc.Elected, h.dc.Former
+	if h.term == h.dc.Term {
+		// The lease lapsed and is back in the same term: the leases this node gave
+		// until then may still run, and the new detector has not heard of them.
+		elected, former = now, ""
+	}
 	h.term = h.dc.Term
-	h.detector = lease.NewDetector(h.timing, h.n.cfg.Name, h.term, h.dc.Elected, h.dc.Former)
+	h.detector = lease.NewDetector(h.timing, h.n.cfg.Name, h.term, elected, former)
 	h.snap, h.expected = h.n.store.Snapshot(), map[string]expectation{}
 	h.learn()
 	h.n.director.post(controller.Elected{Term: h.term, UUID: h.n.officeUUID(), CIB: h.snap.CIB, Index: h.snap.Index})
