@@ -109,6 +109,7 @@ type Membership struct {
 	ring    *memberlist.Keyring
 	view    *view
 	seeds   func() []string
+	log     *slog.Logger
 	stop    context.CancelFunc
 	running sync.WaitGroup
 	once    sync.Once
@@ -134,7 +135,7 @@ func Open(o Options) (*Membership, error) {
 		return nil, errors.Join(fmt.Errorf("membership: %w", err), carrier.Shutdown())
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	m := &Membership{list: list, ring: ring, view: v, seeds: o.Seeds, stop: stop}
+	m := &Membership{list: list, ring: ring, view: v, seeds: o.Seeds, log: o.Log, stop: stop}
 	if o.Seeds != nil {
 		m.running.Go(func() { m.rejoin(ctx) })
 	}
@@ -216,6 +217,25 @@ func (m *Membership) Members() []Member {
 // Events is the queue of changes: bounded, oldest dropped; Members is always
 // the truth of the moment. It is closed by Close.
 func (m *Membership) Events() <-chan Event { return m.view.events }
+
+// State is gossip's opinion of a node, "" for one never heard of.
+func (m *Membership) State(node string) State { return m.view.state(node) }
+
+// Run writes what gossip tells into the log until ctx is done, then closes. Use
+// it instead of Events where nobody else wants them.
+func (m *Membership) Run(ctx context.Context) error {
+	for {
+		select {
+		case e, ok := <-m.Events():
+			if !ok {
+				return nil
+			}
+			m.log.Info("member "+string(e.Kind), "node", e.Member.Name, "addr", e.Member.Addr, "version", e.Member.Meta.Version)
+		case <-ctx.Done():
+			return m.Close()
+		}
+	}
+}
 
 // Update replaces this node's metadata and tells the others, for at most a few seconds.
 func (m *Membership) Update(meta Meta) error {

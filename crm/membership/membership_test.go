@@ -2,6 +2,7 @@ package membership
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -118,6 +119,31 @@ func TestFailureAndReturn(t *testing.T) {
 		}
 		if got := strings.Join(kinds, " "); got != "joined failed joined" {
 			t.Errorf("events of n3: %q", got)
+		}
+	})
+}
+
+func TestRunLogsAndCloses(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *cluster) {
+		var log bytes.Buffer
+		a := c.start(1, func(o *Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+		c.start(2, nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- a.Run(ctx) }()
+		time.Sleep(20 * time.Second)
+		if got := a.State("n2"); got != StateAlive {
+			t.Errorf("n2 is %q", got)
+		}
+		if got := a.State("n9"); got != "" {
+			t.Errorf("n9, never heard of, is %q", got)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if n := strings.Count(log.String(), "member joined"); n != 2 || !strings.Contains(log.String(), "node=n2 addr=10.0.0.2:7737 version=1.0") {
+			t.Errorf("log:\n%s", log.String())
 		}
 	})
 }

@@ -57,6 +57,12 @@ func (v *view) members() []Member {
 	return slices.Collect(maps.Values(v.known))
 }
 
+func (v *view) state(name string) State {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.known[name].State
+}
+
 // alive says whether some node at this address is.
 func (v *view) alive(addr string) bool {
 	v.mu.Lock()
