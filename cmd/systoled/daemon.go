@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -27,6 +29,7 @@ import (
 	"systole/crm/controller"
 	"systole/crm/fencing"
 	"systole/crm/lease"
+	"systole/crm/membership"
 	"systole/crm/node"
 	"systole/crm/scheduler"
 	"systole/crm/store"
@@ -51,6 +54,7 @@ type daemon struct {
 	watchdog watchdog.Device
 	agents   *agents.Registry
 	node     *node.Node
+	gossip   *membership.Membership
 	admin    *cluster.Server
 }
 
@@ -152,7 +156,7 @@ func (d *daemon) build(local net.Listener, realtime string, stop context.CancelC
 		Name: d.id.Node, Cluster: d.id.Cluster, Version: programVersion(), Witness: d.conf.Witness || d.id.Witness,
 		Fabric: d.fabric, Clock: store.Boottime, Timing: d.timing, Planner: plan, Log: d.log,
 		Store: store.Config{Dir: d.dir.StorePath(), Incarnation: d.id.ID, Bootstrap: first},
-		Peers: d.peers, Voters: d.conf.Voters,
+		Peers: d.peers, Voters: d.conf.Voters, Gossip: d.opinions, Warnings: d.warnings,
 		Lookup: d.agents.Lookup, Catalog: d.agents, Fencer: fencer{d.agents}, Harmless: harmless(d.guard != nil),
 		State:  executor.FileStore(filepath.Join(d.conf.RunDir, "lrm.json")),
 		Right:  &rightFile{path: filepath.Join(d.conf.RunDir, "lease")},
@@ -168,17 +172,61 @@ func (d *daemon) build(local net.Listener, realtime string, stop context.CancelC
 		return err
 	}
 	right.node.Store(d.node)
+	if err := d.openGossip(c.Witness); err != nil {
+		return err
+	}
 	if err := d.dir.Bootstrapped(); err != nil {
 		return err
 	}
 	d.admin = cluster.NewServer(cluster.ServerOptions{
-		Dir: d.dir, Host: d.node.Host(), Reload: d.fabric.Reload, Log: d.log.With("part", "cluster"),
+		Dir: d.dir, Host: d.node.Host(), Reload: d.reload, Log: d.log.With("part", "cluster"),
 		Peers: &http.Client{Transport: transport.RoundTripper(d.fabric, transport.ProtoRPC, d.resolve)},
 	})
 	d.node.Mount(node.Administration{
 		Admin: d.admin.AdminHandler(), Peers: d.admin.PeerHandler(), Joining: d.admin.JoinHandler(), Prefix: cluster.PeerPrefix,
 	})
 	return nil
+}
+
+// openGossip starts membership; its opinion is shown in status.
+func (d *daemon) openGossip(witness bool) (err error) {
+	role := membership.RoleMember
+	if witness {
+		role = membership.RoleWitness
+	}
+	d.gossip, err = membership.Open(membership.Options{
+		Fabric: d.fabric, Name: d.id.Node, Keys: d.dir.Credentials().Keys, Seeds: d.seeds,
+		Meta:       membership.Meta{ID: d.id.ID, Version: programVersion(), Protocol: cluster.Protocol, Role: role},
+		Compatible: cluster.Compatible, Log: d.log.With("part", "membership"),
+	})
+	return err
+}
+
+// seeds are the addresses of the other nodes.
+func (d *daemon) seeds() []string {
+	known := d.peers()
+	for _, s := range d.node.Store().Servers() {
+		known[s.Node] = s.Addr
+	}
+	delete(known, d.id.Node)
+	return slices.Sorted(maps.Values(known))
+}
+
+// opinions are what gossip thinks of each node.
+func (d *daemon) opinions() map[string]string {
+	out := map[string]string{}
+	if d.gossip == nil {
+		return out
+	}
+	for _, m := range d.gossip.Members() {
+		out[m.Name] = string(m.State)
+	}
+	return out
+}
+
+// reload hands new credentials to everything that uses them.
+func (d *daemon) reload(c transport.Credentials) error {
+	return errors.Join(d.fabric.Reload(c), d.gossip.SetKeys(c.Keys))
 }
 
 func (d *daemon) firstCIB() (*cib.CIB, error) {
@@ -196,6 +244,14 @@ func (d *daemon) peers() map[string]string {
 		out[m.Name] = m.Addr
 	}
 	return out
+}
+
+// warnings are the administration's, for status.
+func (d *daemon) warnings(ctx context.Context) []string {
+	if d.admin == nil {
+		return nil
+	}
+	return d.admin.Warnings(ctx)
 }
 
 // resolve finds a node's address for the administration.
@@ -236,6 +292,7 @@ func (d *daemon) serve(ctx context.Context, stop context.CancelCauseFunc) error 
 	_, _ = sd.SdNotify(false, sd.SdNotifyStopping)
 	wait.Wait()
 	d.agents.Close()
+	d.endGossip()
 	cause := context.Cause(ctx)
 	if _, wanted := errors.AsType[ended](cause); wanted {
 		d.log.Info("node ended", "cause", cause.Error())
@@ -252,6 +309,13 @@ const watchdogTimeout = 5 * time.Second
 // nothing runs here that could hurt.
 func (d *daemon) mayLive() bool {
 	return d.node.Remaining() > 0 || len(d.node.Executor().Active()) == 0
+}
+
+// endGossip says good-bye to the other nodes' gossip.
+func (d *daemon) endGossip() {
+	if err := d.gossip.Leave(); err != nil {
+		d.log.Debug("gossip not left in order", "err", err)
+	}
 }
 
 // ended is a wanted end.

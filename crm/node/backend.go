@@ -198,18 +198,22 @@ func (b backend) Status(ctx context.Context) (api.Status, error) {
 		Index: s.Index, Uptime: api.FromDuration(time.Since(n.started)),
 		LeaseRemaining: api.FromDuration(n.Remaining()),
 		RestartGrant:   api.FromDuration(recordOf(s.CIB, n.cfg.Name).Restart),
-		Warnings:       n.warnings(),
+		Warnings:       n.warnings(ctx),
 	}
 	if dc, term := n.right.dc(); n.Remaining() > 0 || d.Active {
 		out.DC, out.Term, out.Quorum = dc, term, true
 	}
 	servers := n.store.Servers()
 	heard := n.heard.Load()
+	var gossip map[string]string
+	if n.cfg.Gossip != nil {
+		gossip = n.cfg.Gossip()
+	}
 	addresses := n.addresses()
 	addresses[n.cfg.Name] = n.cfg.Fabric.Addr()
 	for e := range s.CIB.Section("nodes").Each("node") {
 		name := e.Get("uname")
-		ns := api.NodeStatus{Name: name, ID: e.ID(), Address: addresses[name], Witness: isWitness(e), LastBeat: -1}
+		ns := api.NodeStatus{Name: name, ID: e.ID(), Address: addresses[name], Witness: isWitness(e), LastBeat: -1, Gossip: gossip[name]}
 		ns.Voter = slices.ContainsFunc(servers, func(v store.Server) bool { return v.Node == name && v.Voter })
 		for st := range s.CIB.Status().Each("node_state") {
 			if st.ID() == e.ID() {
@@ -262,19 +266,13 @@ func transitionStatus(s controller.Snapshot) api.TransitionStatus {
 func inputName(s controller.Snapshot) string { return fmt.Sprintf("input-%d-%d", s.Term, s.Transition) }
 
 // warnings are sentences about what is wrong with this cluster as it is.
-func (n *Node) warnings() []string {
+func (n *Node) warnings(ctx context.Context) []string {
 	var out []string
+	if n.cfg.Warnings != nil && n.store.Snapshot().Index > 0 {
+		out = n.cfg.Warnings(ctx)
+	}
 	for _, v := range lease.Check(n.cfg.Timing, n.measured()) {
 		out = append(out, "timing: "+v.String())
-	}
-	voters := 0
-	for _, s := range n.store.Servers() {
-		if s.Voter {
-			voters++
-		}
-	}
-	if voters == 2 {
-		out = append(out, "two voters survive no loss; add a third node or a witness")
 	}
 	return out
 }

@@ -62,6 +62,10 @@ type Config struct {
 	// Peers gives names and addresses to find the others by where raft's
 	// configuration does not have them yet; may be nil.
 	Peers func() map[string]string
+	// Gossip gives memberlist's opinion of each node, Warnings further sentences, both
+	// for status; nil for none.
+	Gossip   func() map[string]string
+	Warnings func(context.Context) []string
 	// Voters is how many nodes vote; 0 means store.DefaultVoters.
 	Voters int
 
