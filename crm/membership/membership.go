@@ -261,7 +261,11 @@ func (m *Membership) SetKeys(keys [][]byte) error {
 
 // Leave tells the others that this node goes on purpose, then closes. It takes
 // a few seconds at most; its error means only that some may call it failed.
+// After Close it does nothing.
 func (m *Membership) Leave() error {
+	if m.view.ended() {
+		return nil
+	}
 	meta := m.view.ownMeta()
 	meta.Leaving = true
 	told := m.Update(meta)

@@ -151,8 +151,10 @@ func TestRunLogsAndCloses(t *testing.T) {
 func TestLeaveIsNotFailure(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *cluster) {
 		a, b, d := c.startThree()
-		if err := d.Leave(); err != nil {
-			t.Error(err)
+		for range 2 { // the second does nothing, memberlist itself would panic
+			if err := d.Leave(); err != nil {
+				t.Error(err)
+			}
 		}
 		c.await(a, "n1=alive n2=alive n3=left", 10*time.Second)
 		c.await(b, "n1=alive n2=alive n3=left", 10*time.Second)

@@ -102,6 +102,12 @@ func (v *view) note(kind EventKind, n *memberlist.Node, state State) {
 	}
 }
 
+func (v *view) ended() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.closed
+}
+
 func (v *view) close() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
