@@ -349,3 +349,20 @@ func (l *lockedBuffer) String() string {
 	defer l.mu.Unlock()
 	return l.b.String()
 }
+
+func TestOfflineDoesNothing(t *testing.T) {
+	f := Offline("10.0.0.1:7737")
+	if f.Addr() != "10.0.0.1:7737" || f.Listener(ProtoRPC).Addr().String() != f.Addr() {
+		t.Errorf("address %s", f.Addr())
+	}
+	_, accept := f.Listener(ProtoRPC).Accept()
+	_, dial := f.Dial(t.Context(), "10.0.0.2:7737", "b", ProtoRPC)
+	for what, err := range map[string]error{"accept": accept, "dial": dial, "send": f.Send("10.0.0.2:7737", ChannelBeat, nil)} {
+		if !errors.Is(err, net.ErrClosed) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if _, open := <-f.Datagrams(ChannelBeat); open {
+		t.Error("a datagram from nowhere")
+	}
+}
