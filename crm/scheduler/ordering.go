@@ -113,7 +113,7 @@ func (r *run) orderMigrations(o ordering) {
 
 // link orders two actions. It reports false if they are ordered already.
 func (r *run) link(first, then actionID, flags orderFlags) bool {
-	if first == noAction || then == noAction || first == then {
+	if first == noAction || then == noAction || first == then || flags == orderNone {
 		return false
 	}
 	a := &r.actions[first]
