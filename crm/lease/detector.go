@@ -128,7 +128,9 @@ func (d *Detector) Beat(now time.Duration, b Beat, valid bool) (answer Message, 
 		return nil, false
 	}
 	b.Record.Restart = min(max(b.Record.Restart, 0), MaxRestart)
-	reborn := b.Incarnation != n.beat.Incarnation
+	if b.Incarnation != n.beat.Incarnation && n.state != proven {
+		n.state = waiting // another run of the daemon: it is ready, or leaves, anew
+	}
 	n.last, n.beat = now, b
 	switch {
 	case n.state == proven:
@@ -142,7 +144,7 @@ func (d *Detector) Beat(now time.Duration, b Beat, valid bool) (answer Message, 
 	case b.Term < d.term:
 		return Hello{DC: d.dc, Term: d.term}, valid
 	}
-	if n.state != ready || reborn {
+	if n.state != ready {
 		n.state = ready
 		d.say(NodeReady, n)
 	}

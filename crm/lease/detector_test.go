@@ -228,6 +228,23 @@ func TestDetectorFenced(t *testing.T) {
 	d.want(d.kinds(hour+2*ms), "ready")
 }
 
+// A node that is back before it was missed: the first beat of its new run acknowledges nothing.
+func TestDetectorHearsANewRun(t *testing.T) {
+	d := newDCTest(t, "")
+	d.beat(hour, 7, stopping)
+	d.want(d.kinds(hour), "ready")
+	again := func(term uint64, seq uint64) {
+		d.Beat(hour+ms, Beat{Node: "n", Incarnation: 2, Seq: seq, Term: term, Record: stopping}, true)
+	}
+	again(0, 1)
+	d.want(d.kinds(hour + ms))
+	if got := d.Unsettled(); len(got) != 1 {
+		t.Errorf("unsettled %v, want the new run", got)
+	}
+	again(7, 2)
+	d.want(d.kinds(hour+ms), "ready")
+}
+
 func TestDetectorBlamesItselfFirst(t *testing.T) {
 	d := newDCTest(t, "")
 	d.beat(hour, 7, stopping)
