@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,6 +18,7 @@ import (
 
 // fake is a systemd with state that can be read back.
 type fake struct {
+	mu      sync.Mutex
 	units   map[string]*State
 	slow    time.Duration // how long a job leaves the unit between states
 	calls   []string
@@ -35,6 +37,8 @@ func (f *fake) UnitFiles(context.Context) ([]string, error) {
 }
 
 func (f *fake) State(_ context.Context, unit string) (State, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.failing {
 		return State{}, errors.New("the bus is gone")
 	}
@@ -44,7 +48,15 @@ func (f *fake) State(_ context.Context, unit string) (State, error) {
 	return State{Load: notFound, Active: "inactive"}, nil
 }
 
+func (f *fake) set(active string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.units["web.service"].Active = active
+}
+
 func (f *fake) become(unit, between, then string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	u := f.units[unit]
 	if u.Load == "masked" {
 		return errors.New("unit is masked")
@@ -54,7 +66,11 @@ func (f *fake) become(unit, between, then string) error {
 		return nil
 	}
 	u.Active = between
-	time.AfterFunc(f.slow, func() { u.Active = then })
+	time.AfterFunc(f.slow, func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		u.Active = then
+	})
 	return nil
 }
 
@@ -105,10 +121,10 @@ func TestLife(t *testing.T) {
 			t.Errorf("drop-in %q, %v", text, err)
 		}
 		run(t, cfg, "web.service", resources.ActionMonitor, resources.OK)
-		f.units["web.service"].Active = "reloading"
+		f.set("reloading")
 		run(t, cfg, "web", resources.ActionMonitor, resources.OK)
 		run(t, cfg, "web", resources.ActionStop, resources.OK)
-		f.units["web.service"].Active = "failed"
+		f.set("failed")
 		if res := run(t, cfg, "web", resources.ActionMonitor, resources.NotRunning); !strings.Contains(res.Reason, "failed") {
 			t.Errorf("reason %q", res.Reason)
 		}
@@ -116,7 +132,7 @@ func TestLife(t *testing.T) {
 		if !slices.Equal(f.calls, want) {
 			t.Errorf("systemd was asked %q, want %q", f.calls, want)
 		}
-		f.units["web.service"].Active = "activating" // for ever
+		f.set("activating") // for ever
 		if res := run(t, cfg, "web", resources.ActionMonitor, resources.ErrGeneric); res.Status != resources.StatusTimeout {
 			t.Errorf("a unit that never settles: %+v", res)
 		}
