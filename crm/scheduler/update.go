@@ -65,7 +65,7 @@ func (r *run) updatePair(then actionID, k int, changed changes) changes {
 		}
 	}
 	a, b := r.actions[first].res, r.actions[then].res
-	if a != status.NoRes && b != status.NoRes && a != b && !r.isParent(a, b) {
+	if a != status.NoRes && b != status.NoRes && a != b && !r.isParent(b, a) {
 		first = r.completion(first)
 	}
 	if first == l.action {
