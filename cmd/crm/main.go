@@ -29,7 +29,7 @@ func run(ctx context.Context, argv []string) int {
 		name, args = args[1], args[2:]
 	}
 	stdio := tool.OS(name)
-	t, known := tools[name]
+	t, known := programs[name]
 	switch {
 	case t != nil:
 		return t(ctx, stdio, args)

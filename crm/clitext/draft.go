@@ -278,6 +278,12 @@ func (d *Draft) Load(text string, mode LoadMode) error {
 	return nil
 }
 
+// Replace makes another configuration the one being edited.
+func (d *Draft) Replace(conf *cib.Element) {
+	next := NewDraft(conf)
+	d.conf, d.ids = next.conf, next.ids
+}
+
 // LoadMode says what a text does to the configuration it is loaded into.
 type LoadMode int
 

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"systole/crm/cib"
 )
 
 // word is one word of a statement, with quotes taken away.
@@ -36,6 +38,15 @@ func (s Statement) Args() []string {
 	return args
 }
 
+// Skip is the statement without its first n words, which must leave one.
+func (s Statement) Skip(n int) Statement {
+	s.words = s.words[n:]
+	for range n {
+		_, s.raw, _ = cutSpace(s.raw)
+	}
+	return s
+}
+
 // FromArgs makes a statement of words that are already separate, as a program
 // gets them. args must not be empty.
 func FromArgs(args []string) Statement {
@@ -44,6 +55,11 @@ func FromArgs(args []string) Statement {
 		s.words = append(s.words, word{text: a, eq: strings.IndexByte(a, '=')})
 	}
 	return s
+}
+
+// XMLStatement is the xml statement for an element.
+func XMLStatement(e *cib.Element) Statement {
+	return Statement{words: []word{{text: "xml", eq: -1}}, raw: e.String()}
 }
 
 // Statements splits a text into statements: one to a line, a backslash at the

@@ -207,9 +207,9 @@ func holds(container, e *cib.Element) bool {
 
 // defineXML takes an object as XML: the element itself, or a section with several.
 func (d *Draft) defineXML(s Statement, mode Mode) error {
-	e, err := cib.Parse([]byte(unjoin(s.raw)))
+	e, err := parseXML(s)
 	if err != nil {
-		return errorAt(s.words[0], "not well-formed XML: %v", err)
+		return err
 	}
 	for _, section := range sectionOrder {
 		if e.Name() == section && section != "fencing-topology" {
@@ -227,6 +227,15 @@ func (d *Draft) defineXML(s Statement, mode Mode) error {
 		}
 	}
 	return errorAt(s.words[0], "<%s> is not an object of the configuration", e.Name())
+}
+
+// parseXML reads the document of an xml statement.
+func parseXML(s Statement) (*cib.Element, error) {
+	e, err := cib.Parse([]byte(unjoin(s.raw)))
+	if err != nil {
+		return nil, errorAt(s.words[0], "not well-formed XML: %v", err)
+	}
+	return e, nil
 }
 
 // unjoin takes the line-ending backslashes out of XML that was written over several lines.

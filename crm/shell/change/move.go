@@ -77,6 +77,8 @@ type Cleared struct {
 	AnyPrefer bool
 	// Expired, if not nil, takes only constraints it says have ended.
 	Expired func(rule *cib.Element) bool
+
+	prefer bool // only the constraint of a move
 }
 
 // Clear takes away what move and ban made, and gives the ids.
@@ -105,7 +107,7 @@ func (c Cleared) matches(e *cib.Element) bool {
 	}
 	prefer := e.ID() == PreferID(c.Resource)
 	ban := strings.HasPrefix(e.ID(), "cli-ban-"+c.Resource+"-on-")
-	if !prefer && !ban {
+	if !prefer && (!ban || c.prefer) {
 		return false
 	}
 	if c.Node != "" && !(prefer && c.AnyPrefer) && constraintNode(e) != c.Node {
