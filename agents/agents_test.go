@@ -80,8 +80,12 @@ func TestNativeTwinSaysSo(t *testing.T) {
 		t.Fatal(err)
 	}
 	res := a.Execute(t.Context(), resources.Op{Resource: "d", Action: resources.ActionMonitor})
-	if res.Code != resources.NotRunning || !strings.Contains(res.Output, "ocf:systole:Dummy ran in its place") {
+	if res.Code != resources.NotRunning || !strings.Contains(res.Output, "ocf:systole:Dummy stands in for it") {
 		t.Errorf("result %+v", res)
+	}
+	doc, err := a.MetaData(t.Context())
+	if err != nil || !strings.Contains(string(doc), "ocf:systole:Dummy stands in for it") {
+		t.Errorf("metadata %s, %v", doc, err)
 	}
 	if _, ok := r.Twin(id("ocf:heartbeat:Here")); ok {
 		t.Error("a script without a twin has one")

@@ -228,11 +228,29 @@ type standIn struct {
 	id, asked resources.AgentID
 }
 
+func (s *standIn) note() string {
+	return fmt.Sprintf("%s is not installed on this node; %s stands in for it.", s.asked, s.id)
+}
+
+// MetaData is the native agent's, with the note.
+func (s *standIn) MetaData(ctx context.Context) ([]byte, error) {
+	doc, err := s.Agent.MetaData(ctx)
+	if err != nil {
+		return nil, err
+	}
+	m, err := resources.ParseMetadata(doc)
+	if err != nil {
+		return nil, err
+	}
+	m.Long = s.note() + " " + m.Long
+	return m.XML(), nil
+}
+
 // Execute runs the native agent and says so.
 func (s *standIn) Execute(ctx context.Context, op resources.Op) resources.Result {
 	op.Agent = s.id
 	res := s.Agent.Execute(ctx, op)
-	res.Output = fmt.Sprintf("%s is not installed, %s ran in its place\n%s", s.asked, s.id, res.Output)
+	res.Output = s.note() + "\n" + res.Output
 	return res
 }
 

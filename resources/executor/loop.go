@@ -171,6 +171,9 @@ func (l *loop) begin(j *job) {
 	l.tasks.Go(func() {
 		defer cancel(nil)
 		res := l.execute(ctx, j.order.Op)
+		if l.ctx.Err() != nil {
+			return // interrupted by the end of the daemon: the record says it was begun, the next one sees to it
+		}
 		outlived := activates(j.order.Op.Action) && res.Status != resources.StatusCancelled && !l.leased()
 		l.send(func(now time.Time) {
 			delete(l.running, j)

@@ -68,8 +68,8 @@ func (p *play) order(t *rapid.T) {
 	} else {
 		p.accepted = append(p.accepted, "") // any number of reports
 	}
-	if p.m.submit(o, true, p.now) != nil || p.m.submit(o, true, p.now) != nil {
-		t.Fatalf("a repeated order is refused")
+	if err := p.m.submit(o, true, p.now); err != nil {
+		t.Fatalf("a repeated order is refused: %v", err)
 	}
 }
 
