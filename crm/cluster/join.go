@@ -239,11 +239,13 @@ func (s *Server) welcome(ctx context.Context, r joinRequest, now time.Time) (joi
 	if err != nil {
 		return joinReply{}, err
 	}
-	if m, ok := find(members, r.Node); ok {
+	// A node that the CIB names and raft does not know was lost to a recovery, or
+	// configured before it came: it may join.
+	if m, ok := find(members, r.Node); ok && (m.RaftID != "" || m.Online) {
 		return joinReply{}, refuse(api.CodeExists, "a node %s is in the cluster already, at %s: choose another --name, or if this is the same machine set up anew, run \"crm cluster remove %s\" on another node first", r.Node, m.Addr, r.Node)
 	}
 	for _, m := range members {
-		if m.Addr == r.Addr {
+		if m.Addr == r.Addr && m.Name != r.Node {
 			return joinReply{}, refuse(api.CodeExists, "node %s has the address %s: give another one with --bind", m.Name, r.Addr)
 		}
 	}

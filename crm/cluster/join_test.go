@@ -172,6 +172,17 @@ func TestSecondMachineOfANameIsRefused(t *testing.T) {
 	wantRefusal(t, err, api.CodeConfig, "node n2 asks to be taken in as n7")
 }
 
+// A node that a recovery dropped is in the CIB still, and joins again.
+func TestNodeWithoutRaftServerJoinsAgain(t *testing.T) {
+	w := newWorld(t)
+	a := w.begin()
+	w.set("n2", func(m *Member) { m.Addr, m.RaftID, m.Online = "", "", false })
+	b := w.join("n2", a)
+	if m, _ := find(w.list(), "n2"); m.RaftID == "" || b.name != "n2" {
+		t.Errorf("n2 after joining: %+v", m)
+	}
+}
+
 func TestEnterWaitsForADC(t *testing.T) {
 	w := newWorld(t)
 	a := w.begin()

@@ -29,8 +29,8 @@ type RecoverOptions struct {
 	Now     time.Time
 }
 
-// helloTimeout is how long a voter called lost gets to prove that it is not.
-const helloTimeout = 5 * time.Second
+// proofTimeout is how long a voter called lost gets to prove that it is not.
+const proofTimeout = 5 * time.Second
 
 // Recover rebuilds a cluster from this one survivor after the majority was lost
 // for ever. The daemon must be stopped. It refuses unless every other voter is
@@ -67,7 +67,7 @@ func Recover(ctx context.Context, o RecoverOptions) (Report, error) {
 	}
 	done := []string{
 		fmt.Sprintf("Node %s is the only voter now; %s do not count any more. It is written to %s.", d.Identity().Node, lost, d.file(fileAudit)),
-		"Start it: systemctl start systoled. What the lost nodes ran starts here once they are fenced, or once you confirm that they are down (crm node clearstate NODE).",
+		"Start it: systemctl start systoled. What the lost nodes ran starts here once their loss is proven: by fencing, by the end of their leases, or by your word (stonith_admin --confirm NODE).",
 	}
 	for _, n := range dropped {
 		done = append(done, fmt.Sprintf("Node %s must not start as it is: empty its cluster directory, then join it again with a new token.", n))
@@ -116,7 +116,7 @@ func namedLost(voters []Member, lost []string) error {
 
 // nobodyAnswers asks all of them at once.
 func nobodyAnswers(ctx context.Context, d *Dir, members []Member) error {
-	ctx, cancel := context.WithTimeout(ctx, helloTimeout)
+	ctx, cancel := context.WithTimeout(ctx, proofTimeout)
 	defer cancel()
 	var mu sync.Mutex
 	var alive []string

@@ -154,7 +154,7 @@ func TestRecoverReportsAFailedRebuild(t *testing.T) {
 }
 
 func TestStatusNamesALostQuorum(t *testing.T) {
-	w, a, _, _ := three(t)
+	w, a, b, _ := three(t)
 	st, err := a.server.status(t.Context(), struct{}{})
 	if err != nil {
 		t.Fatal(err)
@@ -166,7 +166,10 @@ func TestStatusNamesALostQuorum(t *testing.T) {
 		t.Errorf("warnings: %q", st.Warnings)
 	}
 	w.dc = ""
-	w.set("n2", func(m *Member) { m.Online = false })
+	if got := strings.Join(a.server.Warnings(t.Context()), "\n"); !strings.Contains(got, "There is no DC at the moment.") || strings.Contains(got, "Quorum is lost") {
+		t.Errorf("an election, with all nodes there: %s", got)
+	}
+	b.stop() // the CIB goes on calling it online
 	got := strings.Join(a.server.Warnings(t.Context()), "\n")
 	if !strings.Contains(got, "Quorum is lost: of 2 voters n2 do not answer") || !strings.Contains(got, `"crm cluster recover --lost n2"`) {
 		t.Errorf("warnings: %s", got)

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"systole/crm/api"
@@ -43,6 +44,9 @@ func (s *Server) status(ctx context.Context, _ struct{}) (Status, error) {
 	id, trust := s.o.Dir.Identity(), s.o.Dir.Trust()
 	issuer, ca := s.o.Dir.issuer()
 	dc, _ := s.o.Host.DC()
+	if dc == "" {
+		s.seeForItself(ctx, members)
+	}
 	st := Status{
 		Cluster: id.Cluster, ClusterID: id.ClusterID, Node: id.Node, DC: dc, Members: members,
 		CertEnds: s.o.Dir.Certificate().NotAfter, CAEnds: issuer.NotAfter,
@@ -59,6 +63,28 @@ func (s *Server) status(ctx context.Context, _ struct{}) (Status, error) {
 	st.Majority = st.Voters/2 + 1
 	st.Warnings = warnings(st, trust, s.o.Dir.Certificate(), s.o.Now())
 	return st, nil
+}
+
+// helloTimeout is how long a node may take to show that it lives.
+const helloTimeout = time.Second
+
+// seeForItself asks all nodes whether they live. Without a DC nobody writes down
+// who is gone, and what the CIB says of it is old.
+func (s *Server) seeForItself(ctx context.Context, members []Member) {
+	ctx, cancel := context.WithTimeout(ctx, helloTimeout)
+	defer cancel()
+	var mu sync.Mutex
+	alive := map[string]bool{s.o.Dir.Identity().Node: true}
+	s.each(ctx, members, func(ctx context.Context, m Member) {
+		if s.peer(ctx, m.Name, verbHello, struct{}{}, nil) == nil {
+			mu.Lock()
+			defer mu.Unlock()
+			alive[m.Name] = true
+		}
+	})
+	for i := range members {
+		members[i].Online = alive[members[i].Name]
+	}
 }
 
 // Warnings are whole sentences for status, each with its remedy.
