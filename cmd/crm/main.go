@@ -16,7 +16,10 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args)
+	code, agent := runAgent(ctx, os.Args)
+	if !agent {
+		code = run(ctx, os.Args)
+	}
 	stop()
 	os.Exit(code)
 }
