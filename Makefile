@@ -15,6 +15,9 @@ TOOLS := cibadmin crm_mon crm_resource crm_node crm_attribute crm_verify crm_dif
 	crm_standby crm_failcount crm_ticket crm_rule stonith_admin attrd_updater crmadmin iso8601 crm_error \
 	crm_master pacemakerd cibsecret corosync-quorumtool corosync-cfgtool ipvsadm
 
+# Native agents, linked too so that other cluster managers can run them as OCF scripts.
+AGENTS := Delay Dummy IPaddr2 Stateful httpd nginx
+
 PREFIX     ?= /usr
 DESTDIR    ?=
 SEED       ?=
@@ -40,6 +43,8 @@ install: build ## install into DESTDIR with PREFIX (default /usr), with the syst
 	install -D -m 755 bin/systoled $(DESTDIR)$(PREFIX)/sbin/systoled
 	install -D -m 755 bin/crm $(DESTDIR)$(PREFIX)/sbin/crm
 	@for t in $(TOOLS); do ln -sfn crm $(DESTDIR)$(PREFIX)/sbin/$$t; done
+	install -d -m 755 $(DESTDIR)$(PREFIX)/lib/ocf/resource.d/systole
+	@for a in $(AGENTS); do ln -sfn ../../../../sbin/crm $(DESTDIR)$(PREFIX)/lib/ocf/resource.d/systole/$$a; done
 	install -D -m 644 conf/systemd/systoled.service $(DESTDIR)/lib/systemd/system/systoled.service
 	install -D -m 644 conf/systemd/systole.sysusers $(DESTDIR)/usr/lib/sysusers.d/systole.conf
 	install -D -m 644 conf/systemd/systole.tmpfiles $(DESTDIR)/usr/lib/tmpfiles.d/systole.conf
