@@ -175,7 +175,7 @@ func (m *Membership) rejoin(ctx context.Context) {
 	tick := time.NewTicker(RejoinInterval)
 	defer tick.Stop()
 	for {
-		absent := slices.DeleteFunc(slices.Clone(m.seeds()), m.view.alive)
+		absent := slices.DeleteFunc(slices.Clone(m.seeds()), func(addr string) bool { return addr == "" || m.view.alive(addr) })
 		if len(absent) > 0 {
 			_, _ = m.Join(ctx, absent) // an absent node stays absent; status shows it
 		}
