@@ -94,7 +94,7 @@ func (p program) call(ctx context.Context, work string, timeout time.Duration, o
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	if p == nil {
-		return simulation.Run(ctx, &tool.IO{In: strings.NewReader(""), Out: out, Err: errs}, args)
+		return callOurs(ctx, out, errs, args)
 	}
 	cmd := exec.CommandContext(ctx, p[0], append(p[1:len(p):len(p)], args...)...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = work, out, errs
@@ -103,6 +103,34 @@ func (p program) call(ctx context.Context, work string, timeout time.Duration, o
 		return exitStatus(cmd.ProcessState)
 	}
 	return 0
+}
+
+// callOurs runs our own program in this process. Scheduling cannot be interrupted, so one that
+// takes too long is left behind and its output with it; the process ends soon anyway.
+func callOurs(ctx context.Context, out, errs *bytes.Buffer, args []string) int {
+	type answer struct {
+		code      int
+		out, errs bytes.Buffer
+	}
+	done := make(chan *answer, 1)
+	merged := out == errs
+	go func() {
+		var a answer
+		stdio := &tool.IO{In: strings.NewReader(""), Out: &a.out, Err: &a.errs}
+		if merged {
+			stdio.Err = &a.out
+		}
+		a.code = simulation.Run(ctx, stdio, args)
+		done <- &a
+	}()
+	select {
+	case a := <-done:
+		out.Write(a.out.Bytes())
+		errs.Write(a.errs.Bytes())
+		return a.code
+	case <-ctx.Done():
+		return -1
+	}
 }
 
 // exitStatus is the exit status of a process, -1 when it never ran or was ended by a signal.
