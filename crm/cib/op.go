@@ -324,7 +324,8 @@ func (op Op) replace(root *Element, at Path, data *Element) (*Element, error) {
 	return append(at[:len(at):len(at)], found...).Set(root, data), nil
 }
 
-// replaceRoot takes a whole document unless it is older than the one there.
+// replaceRoot takes a whole document unless it is older than the one there. A
+// document without status says nothing about it, so the status stays.
 func replaceRoot(root, data *Element) (*Element, error) {
 	have, err := versionOf(root, "admin_epoch", "epoch", "num_updates")
 	if err != nil {
@@ -336,6 +337,9 @@ func replaceRoot(root, data *Element) (*Element, error) {
 	}
 	if given.Compare(have) < 0 {
 		return nil, exit.Errorf(exit.Old, "the CIB given has version %s and there is %s: read it again and repeat the change", given, have)
+	}
+	if status := root.Child("status"); status != nil && data.Child("status") == nil {
+		data = data.Append(status)
 	}
 	return data, nil
 }

@@ -84,6 +84,8 @@ var opCases = []struct {
 	{name: "replace what is not there", op: Op{Kind: OpReplace, Section: "resources"}, data: `<primitive id="z" class="lsb" type="x"/>`, code: exit.NoSuch},
 	{name: "replace a section out of a whole document", op: Op{Kind: OpReplace, Section: "resources"}, data: strings.Replace(opBase, `id="q"`, `id="qq"`, 1), find: `//primitive[@id='qq']`, at: "1.6.0"},
 	{name: "replace the document", op: Op{Kind: OpReplace}, data: strings.Replace(opBase, `id="q"`, `id="qq"`, 1), find: `//primitive[@id='qq']`, at: "1.6.0"},
+	{name: "replace with a document without status", op: Op{Kind: OpReplace}, data: strings.Replace(strings.Replace(opBase, `id="q"`, `id="qq"`, 1), `<status><node_state id="1" uname="a"/></status>`, "", 1),
+		find: `/cib[configuration//primitive[@id='qq']]/status/node_state`, at: "1.6.0"},
 	{name: "replace with the same document", op: Op{Kind: OpReplace}, data: opBase},
 	{name: "replace with an older document", op: Op{Kind: OpReplace}, data: strings.Replace(opBase, `num_updates="7"`, `num_updates="6"`, 1), code: exit.Old},
 

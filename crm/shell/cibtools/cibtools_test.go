@@ -147,6 +147,7 @@ var calls = []struct {
 	{`crm_verify -x cib.xml`, 0, "="},
 	{`crm_verify -x cib.xml -V`, 0, "="},
 	{`crm_verify -L`, 0, "="},
+	{`crm_verify -VV -x statusless.xml`, 0, "="},
 	{`crm_verify`, 1, "="},
 	{`crm_verify -X <foo/>`, 76, "="},
 	{`crm_verify -x unfenced.xml`, 78, "="},
@@ -229,8 +230,9 @@ func workplace(t *testing.T) string {
 	patch.Source, patch.Target = nil, nil
 	for name, text := range map[string]string{
 		"cib.xml": base, "other.xml": other, "patch.xml": patch.XML().String(),
-		"unfenced.xml": strings.Replace(base, `value="false"`, `value="true"`, 1),
-		"broken.xml":   strings.Replace(base, `id="q"`, `id="p"`, 1),
+		"unfenced.xml":   strings.Replace(base, `value="false"`, `value="true"`, 1),
+		"statusless.xml": strings.Replace(base, "  <status/>\n", "", 1),
+		"broken.xml":     strings.Replace(base, `id="q"`, `id="p"`, 1),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)

@@ -68,6 +68,9 @@ func toVerify(r *run, live bool, d document) (root *cib.Element, name string, er
 	if root.Name() != "cib" {
 		return nil, "", exit.Errorf(exit.Protocol, "This tool can only check complete configurations (i.e. those starting with <cib>).")
 	}
+	if root.Child("status") == nil { // shells verify what they are about to write, which has none
+		root = root.Append(cib.New("status"))
+	}
 	return root, name, nil
 }
 
