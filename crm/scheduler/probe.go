@@ -1,6 +1,8 @@
 package scheduler
 
 import (
+	"slices"
+
 	"systole/crm/model"
 	"systole/crm/status"
 )
@@ -51,7 +53,7 @@ func (r *run) probeAll(ids []status.ResID, n status.NodeID) bool {
 	return any
 }
 
-// probeClone probes each instance of a unique clone, and of an anonymous one the instance that is or will be on the node.
+// probeClone probes each instance of a unique clone, and of an anonymous one that which is known or will be on the node.
 func (r *run) probeClone(id status.ResID, n status.NodeID) bool {
 	if r.res[id].exclusive {
 		if c := r.allowed(id)[n]; !c.present || c.mode != probeExclusive {
@@ -65,37 +67,23 @@ func (r *run) probeClone(id status.ResID, n status.NodeID) bool {
 		return r.probeAll(kids, n)
 	}
 	child := status.NoRes
-	for _, i := range kids {
-		if r.activeOn(i, n) {
-			child = i
-			break
-		}
-	}
-	if child == status.NoRes {
-		for _, i := range kids {
-			if r.nextNode(i) == n {
-				child = i
-				break
-			}
-		}
-	}
-	if child == status.NoRes && len(kids) > 0 {
+	if i := slices.IndexFunc(kids, func(i status.ResID) bool { return r.instanceKnown(i, n) }); i >= 0 {
+		child = kids[i]
+	} else if i := slices.IndexFunc(kids, func(i status.ResID) bool { return r.nextNode(i) == n }); i >= 0 {
+		child = kids[i]
+	} else if len(kids) > 0 {
+		slices.SortStableFunc(kids, func(a, b status.ResID) int { return r.instanceNumber(a) - r.instanceNumber(b) })
 		child = kids[0]
 	}
 	return child != status.NoRes && r.probe(child, n)
 }
 
-// activeOn tells whether an instance, or a member of it, is active on a node.
-func (r *run) activeOn(i status.ResID, n status.NodeID) bool {
-	if r.rsc(i).ActiveOn(n) {
-		return true
+// instanceKnown tells whether the state of an instance, or of a member of it, is known on a node.
+func (r *run) instanceKnown(i status.ResID, n status.NodeID) bool {
+	if kids := r.res[i].children; len(kids) > 0 {
+		return slices.ContainsFunc(kids, func(c status.ResID) bool { return r.instanceKnown(c, n) })
 	}
-	for _, c := range r.res[i].children {
-		if r.activeOn(c, n) {
-			return true
-		}
-	}
-	return false
+	return r.rsc(i).Known.Has(n)
 }
 
 func (r *run) probeBundle(id status.ResID, n status.NodeID) bool {

@@ -114,7 +114,7 @@ func newRun(s *status.Status, opts Options) *run {
 		c := &s.Resources[i]
 		r.res[i] = resSheet{managed: c.Managed, blocked: c.Blocked, failed: c.Failed, stopIfFailed: c.StopIfFailed,
 			exclusive: c.ExclusiveDiscovery, provisional: true, role: c.Role, next: c.NextRole, node: status.NoNode,
-			locked: c.Locked, partialSource: c.PartialSource, partialTarget: c.PartialTarget, priority: c.Priority,
+			locked: c.Locked, partialSource: c.PartialSource, partialTarget: c.PartialTarget, priority: c.Priority, sortIndex: minusInfinity,
 			children: append([]status.ResID(nil), c.Children...), allowMigrate: c.AllowMigrate}
 		r.allowByDefault(c)
 		if c.Config != nil && c.Config.Template != "" {

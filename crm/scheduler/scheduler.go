@@ -126,7 +126,7 @@ type Action struct {
 
 // Change is one line of the transition summary.
 type Change struct {
-	// Verb is Start, Stop, Move, Restart, Recover, Reload, Promote, Demote, Re-promote, Migrate, Fence (reboot)… or Shutdown.
+	// Verb is Start, Stop, Move, Restart, Recover, Reload, Promote, Demote, Re-promote, Migrate or Fence (reboot)…
 	Verb string
 	// Subject is the resource's name or, for actions on nodes, the node's.
 	Subject  string

@@ -22,14 +22,10 @@ func (r *run) changes() []Change {
 			continue
 		}
 		c := Change{Resource: status.NoRes, Reason: a.reason}
-		switch a.task {
-		case "do_shutdown":
-			c.Verb = "Shutdown"
-		case "stonith":
-			c.Verb = "Fence (" + a.metaValue("stonith_action") + ")"
-		default:
+		if a.task != "stonith" {
 			continue
 		}
+		c.Verb = "Fence (" + a.metaValue("stonith_action") + ")"
 		if n := a.node; n != status.NoNode {
 			c.Subject = r.s.Nodes[n].Name
 			if r.s.Nodes[n].Kind == status.Guest {
@@ -155,7 +151,7 @@ func (r *run) change(verb string, id status.ResID, from, to status.NodeID, a, so
 		source = a
 	}
 	st := &r.res[id]
-	roles := st.role > status.RoleStarted || st.next > status.RoleStarted
+	roles := st.role > status.RoleStarted || st.next > status.RoleUnpromoted
 	sameRole, sameHost := st.role == st.next, from == to
 	name := func(n status.NodeID) string { return r.s.Nodes[n].Name }
 	role, next := st.role.String(), st.next.String()

@@ -36,7 +36,8 @@ func (ev *Evaluator) failsOn(n NodeID) *failIndex {
 
 func (ev *Evaluator) indexFails(attrs map[string]string) *failIndex {
 	x := &failIndex{map[string]failRecord{}, map[string]failRecord{}}
-	legacy := olderThan(ev.s.Source.Get("crm_feature_set"), "3.0.13") // one count per resource then
+	feature := ev.s.Source.Get("crm_feature_set")
+	legacy := feature != "" && olderThan(feature, "3.0.13") // one count per resource then
 	for key, value := range attrs {
 		name, isCount := strings.CutPrefix(key, failCountPrefix)
 		if !isCount {
