@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/xml"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 )
@@ -174,7 +175,7 @@ func ParseMetadata(data []byte) (*Metadata, error) {
 	d.Strict = false
 	d.Entity = xml.HTMLEntity
 	// Documents in another character set are ASCII where it matters.
-	d.CharsetReader = passCharset
+	d.CharsetReader = func(_ string, r io.Reader) (io.Reader, error) { return r, nil }
 	if err := d.Decode(&doc); err != nil {
 		return nil, fmt.Errorf("agent metadata: %w", err)
 	}

@@ -3,14 +3,11 @@ package resources
 import (
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
-
-func passCharset(_ string, r io.Reader) (io.Reader, error) { return r, nil }
 
 // Values are an operation's parameters with defaults filled in, checked against
 // the metadata: the typed getters cannot fail for names and types declared there.

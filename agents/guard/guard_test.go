@@ -14,8 +14,6 @@ import (
 	"systole/agents/internal/nstest"
 )
 
-var contextBackground = context.Background() // for the daemon's process, which has no test
-
 func openBackend(name string) (backend, error) {
 	switch Kind(name) {
 	case KindNftables:

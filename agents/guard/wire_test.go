@@ -2,6 +2,7 @@ package guard
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"net/netip"
 	"os"
@@ -42,12 +43,13 @@ func renewer(device string) {
 			os.Exit(1)
 		}
 	}
+	ctx := context.Background() // this process has no test
 	b, err := openBackend(os.Getenv("BACKEND"))
 	fail(err)
 	g := newGuard(Config{}, b)
-	go g.Run(contextBackground)
+	go g.Run(ctx)
 	for _, a := range strings.Fields(os.Getenv("ADDRS")) {
-		fail(g.Protect(contextBackground, device, a))
+		fail(g.Protect(ctx, device, a))
 	}
 	for tick := time.NewTicker(lease / 3); ; <-tick.C {
 		fmt.Println(int64(boottime()))

@@ -1,7 +1,6 @@
 package ocf
 
 import (
-	"context"
 	"os"
 	"path/filepath"
 	"testing"
@@ -9,10 +8,6 @@ import (
 
 	"systole/resources"
 )
-
-func contextWithTimeout(t *testing.T, d time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(t.Context(), d)
-}
 
 // TestDebianAgents runs real scripts of the packages resource-agents and
 // pacemaker through their life, with everything they write in a directory of ours.

@@ -1,6 +1,7 @@
 package ocf
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"slices"
@@ -99,7 +100,7 @@ func TestResults(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ctx, cancel := contextWithTimeout(t, 200*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 		res := a.Execute(ctx, resources.Op{Resource: "r", Agent: id, Action: resources.ActionMonitor})
 		cancel()
 		if res.Code != c.code || res.Status != c.status || res.Reason != c.reason {

@@ -2,6 +2,7 @@ package executor
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -118,7 +119,7 @@ func FuzzAdopt(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add(seed)
+	f.Add(slices.Clone(seed))
 	f.Add([]byte(`{"Version":1,"Resources":[{"ID":"x","Role":2,"Jobs":[{"Order":{"Op":{"Action":"start"}},"Began":"2026-01-01T00:00:00Z"}]}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		m := newMachine("i2", 4)

@@ -63,6 +63,9 @@ func (e *Executor) Run(ctx context.Context) error {
 	}
 	l.serve()
 	l.tasks.Wait()
+	if l.m.dirty || !l.m.stale.IsZero() {
+		l.save()
+	}
 	return nil
 }
 
@@ -143,7 +146,7 @@ func (l *loop) perform(answers []chan struct{}) []chan struct{} {
 // save writes the record. A record that cannot be written costs the adoption of
 // the newest changes, not service: it is logged and tried again at the next.
 func (l *loop) save() {
-	l.m.dirty = false
+	l.m.dirty, l.m.stale = false, time.Time{}
 	if l.cfg.State == nil {
 		return
 	}
@@ -283,9 +286,9 @@ func (l *loop) deliver() {
 				return
 			}
 		}
-		l.send(func(time.Time) {
+		l.send(func(now time.Time) {
 			l.delivering = false
-			l.m.delivered(len(batch))
+			l.m.delivered(len(batch), now)
 		})
 	})
 }

@@ -1,6 +1,7 @@
 package executor
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"slices"
@@ -27,9 +28,11 @@ type machine struct {
 	policy    *policyRun
 	idle      []func() // callers of Settled
 
-	launch    []*job // to begin
-	interrupt []*job // to end early
-	dirty     bool   // the record differs from what was saved
+	launch    []*job    // to begin
+	interrupt []*job    // to end early
+	dirty     bool      // the record must be saved before anything else is done
+	stale     time.Time // the record names reports already delivered, since then; zero if not
+	encoded   bytes.Buffer
 }
 
 // resource is one instance on this node.
@@ -201,6 +204,9 @@ func (m *machine) endMonitor(r *resource, mon *monitor) {
 
 // tick queues the monitors that are due, then begins what may begin.
 func (m *machine) tick(now time.Time) {
+	if !m.stale.IsZero() && now.Sub(m.stale) >= staleMost {
+		m.dirty = true
+	}
 	if len(m.out) < MaxUndelivered && m.policy == nil {
 		for _, r := range m.ordered() {
 			for _, mon := range r.monitors {
@@ -239,6 +245,9 @@ func (m *machine) next() (at time.Time, ok bool) {
 		if !ok || t.Before(at) {
 			at, ok = t, true
 		}
+	}
+	if !m.stale.IsZero() {
+		see(m.stale.Add(staleMost))
 	}
 	paused := len(m.out) >= MaxUndelivered || m.policy != nil
 	for _, r := range m.resources {
@@ -334,10 +343,16 @@ func (m *machine) report(r Report) {
 	m.dirty = true
 }
 
+// staleMost is how long the record may name delivered reports: they would only
+// be delivered once more, so that need not be saved at once.
+const staleMost = 50 * time.Millisecond
+
 // delivered drops the n oldest reports.
-func (m *machine) delivered(n int) {
+func (m *machine) delivered(n int, now time.Time) {
 	m.out = slices.Delete(m.out, 0, n)
-	m.dirty = true
+	if m.stale.IsZero() {
+		m.stale = now
+	}
 }
 
 // forget drops a resource about which there is nothing left to know.

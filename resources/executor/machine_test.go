@@ -134,7 +134,7 @@ func (p *play) take(n int) {
 		p.lastCall = r.Call
 		p.answers[r.Key]++
 	}
-	p.m.delivered(n)
+	p.m.delivered(n, p.now)
 }
 
 func (p *play) policy(demote bool) {
@@ -148,6 +148,7 @@ func (p *play) crash(*rapid.T) {
 	if err != nil {
 		p.t.Fatal(err)
 	}
+	data = slices.Clone(data)
 	for _, r := range p.m.resources {
 		r.saved = nil
 	}

@@ -56,15 +56,17 @@ type pending struct {
 	saved []byte // its part of the record
 }
 
-// encode is the record of the machine as it is. It is written many times a
-// second when a whole node's resources start, so the parts are kept.
+// encode is the record of the machine as it is, valid until the next call. It is
+// written many times a second when a whole node's resources start, so the parts
+// and the buffer are kept.
 func (m *machine) encode() ([]byte, error) {
-	var b bytes.Buffer
+	b := &m.encoded
+	b.Reset()
 	incarnation, err := json.Marshal(m.incarnation)
 	if err != nil {
 		return nil, err
 	}
-	fmt.Fprintf(&b, `{"Version":%d,"Incarnation":%s,"Call":%d,"Seq":%d,"Resources":[`, recordVersion, incarnation, m.call, m.seq)
+	fmt.Fprintf(b, `{"Version":%d,"Incarnation":%s,"Call":%d,"Seq":%d,"Resources":[`, recordVersion, incarnation, m.call, m.seq)
 	for i, r := range m.ordered() {
 		if r.saved == nil {
 			saved, err := json.Marshal(m.recordOf(r))
@@ -73,7 +75,7 @@ func (m *machine) encode() ([]byte, error) {
 			}
 			r.saved = saved
 		}
-		comma(&b, i)
+		comma(b, i)
 		b.Write(r.saved)
 	}
 	b.WriteString(`],"Undelivered":[`)
@@ -86,7 +88,7 @@ func (m *machine) encode() ([]byte, error) {
 			}
 			p.saved = saved
 		}
-		comma(&b, i)
+		comma(b, i)
 		b.Write(p.saved)
 	}
 	b.WriteString("]}")

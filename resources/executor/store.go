@@ -4,12 +4,10 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-
-	"github.com/google/renameio/v2"
 )
 
 // Store keeps the record of what runs here across restarts of the daemon. Load
-// returns nil, nil when there is none.
+// returns nil, nil when there is none. Save must not keep the slice.
 type Store interface {
 	Load() ([]byte, error)
 	Save([]byte) error
@@ -29,5 +27,12 @@ func (f FileStore) Load() ([]byte, error) {
 	return b, err
 }
 
-// Save replaces the file.
-func (f FileStore) Save(b []byte) error { return renameio.WriteFile(string(f), b, 0o600) }
+// Save replaces the file. It is not flushed to a disk: it must survive this
+// process, and after a loss of power it would only be wrong.
+func (f FileStore) Save(b []byte) error {
+	fresh := string(f) + ".new"
+	if err := os.WriteFile(fresh, b, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(fresh, string(f))
+}
