@@ -17,6 +17,7 @@ install -D -m 644 "$here/../systole.conf.5" "$work/usr/share/man/man5/systole.co
 gzip -9n "$work/usr/share/man/man5/systole.conf.5"
 install -d "$work/usr/share/doc/systole/examples"
 install -m 644 "$here"/../examples/* "$work/usr/share/doc/systole/examples/"
+install -m 644 "$here/NOTICES.md" "$work/usr/share/doc/systole/"
 install -d "$work/DEBIAN"
 install -m 755 "$here/postinst" "$here/prerm" "$work/DEBIAN/"
 echo /etc/systole/systole.conf >"$work/DEBIAN/conffiles"

@@ -20,7 +20,7 @@ type TokenRequest struct {
 
 // The life of a join token: long enough to walk to the other machine.
 const (
-	DefaultTokenLife = time.Hour
+	DefaultTokenLife = 30 * time.Minute
 	MaxTokenLife     = 24 * time.Hour
 )
 

@@ -46,7 +46,7 @@ func layerOf(pkg string) layer {
 		return executor
 	case under(pkg, "agents"):
 		return agents
-	case under(pkg, "cmd"), under(pkg, "integration"), under(pkg, "conf/internal/gen"):
+	case under(pkg, "cmd"), under(pkg, "integration"), under(pkg, "conf/internal"):
 		return programs
 	case under(pkg, "conf"):
 		return shellLayer
