@@ -80,7 +80,7 @@ func (r *request) perform(ctx context.Context, stdio *tool.IO, args []string) er
 		return err
 	}
 	if r.run {
-		report.Plan = scheduler.ScheduleStatus(before, scheduler.Options{TransitionID: 1})
+		report.Plan = scheduler.ScheduleStatus(before, scheduler.Options{Sanitized: true, TransitionID: 1})
 		if err := r.saveGraphs(report.Plan); err != nil {
 			return err
 		}
