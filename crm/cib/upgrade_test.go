@@ -98,3 +98,33 @@ func TestUpgradeKeepsWhatIsCurrent(t *testing.T) {
 		t.Error("a <diff> was upgraded")
 	}
 }
+
+// FuzzUpgrade: any document upgrades without panic, once, and nothing is invented twice.
+func FuzzUpgrade(f *testing.F) {
+	for _, seed := range []string{
+		`<cib><configuration><crm_config><nvpair id="n" name="default_resource_stickiness" value="1"/></crm_config><resources><master_slave id="m" clone_max="2"><primitive id="p" class="ocf"><instance_attributes id="i"><attributes><nvpair id="t" name="target_role" value="started"/></attributes></instance_attributes></primitive></master_slave></resources></configuration></cib>`,
+		`<cib validate-with="pacemaker-1.2"><configuration><acls><acl_user id="u"><read id="r" tag="op"/></acl_user></acls><resources><primitive id="p"><operations><op id="o" name="start" requires="quorum"/></operations></primitive></resources></configuration></cib>`,
+		`<cib validate-with="transitional-0.6"><configuration><constraints><rsc_order id="o" from="a" to="b" action="promote" type="before"/><rsc_colocation id="c" from="a" to="b"/></constraints></configuration></cib>`,
+		`<cib validate-with="pacemaker-3.9"><configuration><resources><master id="m"/></resources></configuration></cib>`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, doc []byte) {
+		root, err := Parse(doc)
+		if err != nil {
+			return
+		}
+		before := root.String()
+		upgraded, _, err := Upgrade(root)
+		if err != nil {
+			return
+		}
+		if root.String() != before {
+			t.Fatalf("%s changed its input", doc)
+		}
+		if again, notes, err := Upgrade(upgraded); err != nil || again != upgraded {
+			t.Fatalf("%s upgraded twice: %v %v\n%s\n%s", doc, notes, err, upgraded, again)
+		}
+		Validate(upgraded)
+	})
+}

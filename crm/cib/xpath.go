@@ -16,6 +16,12 @@ type XPath struct{ expr *xpath.Expr }
 // MaxXPath bounds the length of an expression, in bytes: it comes from clients.
 const MaxXPath = 64 << 10
 
+// MaxXPathSteps bounds the work of one evaluation, counted in moves through the
+// tree: an expression comes from a client and is evaluated on every node. Four
+// million moves take a second or two; //tag[@id='x'] takes four for each element
+// of the document, //*[@id='x'] ten.
+const MaxXPathSteps = 4_000_000
+
 // CompileXPath reads an expression; the error carries [exit.DataErr].
 func CompileXPath(expr string) (x *XPath, err error) {
 	defer func() {
@@ -36,14 +42,17 @@ func CompileXPath(expr string) (x *XPath, err error) {
 // Find gives the elements at or below root that the expression selects, in
 // document order and without repeats. A selected attribute, text or comment
 // gives the element it belongs to; the document itself gives root. An
-// expression that is not a node set (count(…)) is an error with [exit.DataErr].
-func (x *XPath) Find(root *Element) (found []Path, err error) {
+// expression that is not a node set (count(…)), or takes too many steps, is an
+// error with [exit.DataErr].
+func (x *XPath) Find(root *Element) ([]Path, error) { return x.find(root, MaxXPathSteps) }
+
+func (x *XPath) find(root *Element, maxSteps int) (found []Path, err error) {
 	defer func() {
 		if r := recover(); r != nil { // the library panics on some operand types
 			found, err = nil, exit.Errorf(exit.DataErr, "XPath %q: %v", x.expr, r)
 		}
 	}()
-	switch v := x.expr.Evaluate(&navigator{stack: []place{{e: document(root)}}, attr: noAttr}).(type) {
+	switch v := x.expr.Evaluate(&navigator{stack: []place{{e: document(root)}}, attr: noAttr, left: &maxSteps}).(type) {
 	case *xpath.NodeIterator:
 		for v.MoveNext() {
 			found = append(found, v.Current().(*navigator).path())
@@ -77,6 +86,7 @@ type navigator struct {
 	stack  []place // from the document down; never empty
 	attr   int     // index of the attribute it is on, or noAttr
 	onText bool    // on the text of the innermost element
+	left   *int    // moves that this cursor and its copies may still make
 }
 
 type place struct {
@@ -85,6 +95,13 @@ type place struct {
 }
 
 const noAttr = -1
+
+// step counts one move, and ends an evaluation that makes too many; find recovers.
+func (n *navigator) step() {
+	if *n.left--; *n.left < 0 {
+		panic("it takes too many steps through the document: make it more specific")
+	}
+}
 
 func (n *navigator) here() *Element { return n.stack[len(n.stack)-1].e }
 
@@ -138,6 +155,7 @@ func (n *navigator) Value() string {
 	}
 	var b strings.Builder
 	for e := range All(n.here()) {
+		n.step()
 		if e.name != commentName {
 			b.WriteString(e.text)
 		}
@@ -146,16 +164,19 @@ func (n *navigator) Value() string {
 }
 
 func (n *navigator) Copy() xpath.NodeNavigator {
+	n.step()
 	c := *n
 	c.stack = slices.Clone(n.stack)
 	return &c
 }
 
 func (n *navigator) MoveToRoot() {
+	n.step()
 	n.stack, n.attr, n.onText = n.stack[:1], noAttr, false
 }
 
 func (n *navigator) MoveToParent() bool {
+	n.step()
 	switch {
 	case n.attr != noAttr:
 		n.attr = noAttr
@@ -170,6 +191,7 @@ func (n *navigator) MoveToParent() bool {
 }
 
 func (n *navigator) MoveToNextAttribute() bool {
+	n.step()
 	if n.onText || n.attr+1 >= len(n.here().attrs) {
 		return false
 	}
@@ -178,6 +200,7 @@ func (n *navigator) MoveToNextAttribute() bool {
 }
 
 func (n *navigator) MoveToChild() bool {
+	n.step()
 	if n.attr != noAttr || n.onText || n.here().name == commentName {
 		return false
 	}
@@ -216,6 +239,7 @@ func (n *navigator) toBrother(i int) bool {
 }
 
 func (n *navigator) MoveToFirst() bool {
+	n.step()
 	if n.attr != noAttr || n.onText || len(n.stack) == 1 {
 		return false
 	}
@@ -226,6 +250,7 @@ func (n *navigator) MoveToFirst() bool {
 }
 
 func (n *navigator) MoveToNext() bool {
+	n.step()
 	if n.onText {
 		return n.toChild(0)
 	}
@@ -233,6 +258,7 @@ func (n *navigator) MoveToNext() bool {
 }
 
 func (n *navigator) MoveToPrevious() bool {
+	n.step()
 	if n.onText {
 		return false
 	}

@@ -57,6 +57,25 @@ func TestXPathErrors(t *testing.T) {
 	}
 }
 
+// An expression that would stall every node of the cluster is ended.
+func TestXPathIsBounded(t *testing.T) {
+	resources := New("resources")
+	for i := range 500 {
+		resources = resources.Append(New("primitive", "id", fmt.Sprintf("r%d", i)))
+	}
+	root := New("cib").Append(New("configuration").Append(resources))
+	for expr, ended := range map[string]bool{"//primitive[//primitive[//primitive[@id='none']]]": true, "//primitive[@id='r499']": false, "//*[@id='r499']": false} {
+		x, err := CompileXPath(expr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := x.find(root, 12*502)
+		if ended && (exit.Of(err) != exit.DataErr || !strings.Contains(err.Error(), "more specific")) || !ended && (err != nil || len(found) != 1) {
+			t.Errorf("%s: %d found, %v", expr, len(found), err)
+		}
+	}
+}
+
 // Every element is found again by its own id path.
 func TestIDPathFinds(t *testing.T) {
 	root := mustParse(t, strings.ReplaceAll(opBase, "<constraints/>", `<constraints><foo/><foo/><foo id="it's"/><bar id='"'/></constraints>`))
