@@ -232,6 +232,52 @@ func TestReloadOfAnotherCA(t *testing.T) {
 	}
 }
 
+// Strangers that connect and say nothing take the slots for handshakes, and
+// nothing else: what is open goes on, and when they are gone all is as before.
+func TestHandshakeFlood(t *testing.T) {
+	ca := newTestCA(t)
+	a, b := open(t, ca.node("a")), open(t, ca.node("b"))
+	echo(t, b, ProtoRPC)
+	c, err := a.Dial(t.Context(), b.Addr(), "b", ProtoRPC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	var strangers []net.Conn
+	for b.Stats().FailedHandshakes == 0 { // until the first is turned away
+		s, err := net.Dial("tcp", b.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		strangers = append(strangers, s)
+		if len(strangers) > 2*maxHandshakes {
+			t.Fatalf("%d strangers, and none was turned away", len(strangers))
+		}
+	}
+	if got, err := say(c, "hello"); err != nil || got != "a: hello" {
+		t.Errorf("the open stream: %q, %v", got, err)
+	}
+	if err := a.Send(b.Addr(), ChannelBeat, []byte("beat")); err != nil {
+		t.Fatal(err)
+	}
+	if d := receiveOne(t, b, ChannelBeat); string(d.Payload) != "beat" {
+		t.Errorf("the beat: %q", d.Payload)
+	}
+	for _, s := range strangers {
+		s.Close()
+	}
+	for ctx := t.Context(); ; {
+		c, err := a.Dial(ctx, b.Addr(), "b", ProtoRPC)
+		if err == nil {
+			c.Close()
+			return
+		}
+		if b.Stats().FailedHandshakes > uint64(3*maxHandshakes) {
+			t.Fatalf("after the flood: %v", err)
+		}
+	}
+}
+
 func TestHTTP(t *testing.T) {
 	ca := newTestCA(t)
 	a, b := open(t, ca.node("a")), open(t, ca.node("b"))

@@ -17,13 +17,13 @@ import (
 
 // testCA issues certificates for tests, with any dates.
 type testCA struct {
-	t    *testing.T
+	t    testing.TB
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
 	keys [][]byte
 }
 
-func newTestCA(t *testing.T) *testCA {
+func newTestCA(t testing.TB) *testCA {
 	t.Helper()
 	ca := &testCA{t: t, keys: [][]byte{make([]byte, KeySize)}}
 	rand.Read(ca.keys[0])
@@ -36,7 +36,7 @@ func newTestCA(t *testing.T) *testCA {
 }
 
 // sign makes a certificate; without an issuer it signs itself.
-func sign(t *testing.T, tmpl, issuer *x509.Certificate, issuerKey *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey) {
+func sign(t testing.TB, tmpl, issuer *x509.Certificate, issuerKey *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -78,9 +78,9 @@ func (ca *testCA) node(name string) Credentials {
 }
 
 // open starts a fabric on a loopback port that ends with the test.
-func open(t *testing.T, c Credentials) *Secure { return openLogged(t, c, io.Discard) }
+func open(t testing.TB, c Credentials) *Secure { return openLogged(t, c, io.Discard) }
 
-func openLogged(t *testing.T, c Credentials, log io.Writer) *Secure {
+func openLogged(t testing.TB, c Credentials, log io.Writer) *Secure {
 	t.Helper()
 	s, err := Open(Options{Bind: "127.0.0.1:0", Credentials: c, Log: slog.New(slog.NewTextHandler(log, nil))})
 	if err != nil {
