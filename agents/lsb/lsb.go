@@ -146,6 +146,8 @@ type Header struct {
 func ParseHeader(script string) (h Header) {
 	const begin, end = "### BEGIN INIT INFO", "### END INIT INFO"
 	inside, describing := false, false
+	var long []string
+	defer func() { h.Long = strings.Join(long, " ") }()
 	for line := range strings.Lines(script) {
 		line = strings.TrimRight(line, " \t\r\n")
 		switch {
@@ -160,7 +162,7 @@ func ParseHeader(script string) (h Header) {
 		// A long description goes on in lines that begin with "#", then a tab or
 		// at least two blanks.
 		if describing && (strings.HasPrefix(line, "#  ") || strings.HasPrefix(line, "#\t")) {
-			h.Long += " " + strings.TrimSpace(line[1:])
+			long = append(long, strings.TrimSpace(line[1:]))
 			continue
 		}
 		describing = false
@@ -175,7 +177,7 @@ func ParseHeader(script string) (h Header) {
 		case "Short-Description":
 			h.Short = value
 		case "Description":
-			h.Long, describing = value, true
+			long, describing = []string{value}, true
 		}
 	}
 	return h
