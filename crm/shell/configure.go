@@ -48,7 +48,7 @@ func configureShow(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	text, err := e.draft.Show(c.args, e.from, clitext.ShowOptions{})
+	text, err := e.draft.Show(c.args, e.from, clitext.ShowOptions{DocumentOrder: !c.set.sorted})
 	if err != nil {
 		return exit.With(exit.NoSuch, err)
 	}

@@ -105,7 +105,15 @@ func withMeta(root *cib.Element, id, name, value string, rivals []string) (*cib.
 		root = dropMeta(root, owner, r)
 	}
 	e, _ = change.Resource(root, owner)
-	return change.SetResource(root, e, "meta_attributes", name, value), nil
+	at := change.ResourceAttr("meta_attributes", owner, name)
+	for set := range e.Each("meta_attributes") { // an existing set, if it holds always
+		if set.Child("rule") == nil && set.ID() != "" {
+			at.Default = set.ID()
+			break
+		}
+	}
+	changed, _, _ := change.Set(e, at, value)
+	return change.With(root, e, changed), nil
 }
 
 // dropMeta takes a meta attribute of a resource away.

@@ -192,23 +192,31 @@ func (sh *Shell) batch(ctx context.Context, name string, r io.Reader) error {
 	}
 	statements, err := clitext.Statements(string(text))
 	if err != nil {
-		return exit.With(exit.Usage, err)
+		return exit.With(exit.Usage, placed(err, name, 0))
 	}
 	for _, s := range statements {
 		if err := sh.run(ctx, s); err != nil {
 			sh.edit = nil
-			if _, placed := errors.AsType[*clitext.SyntaxError](err); placed {
-				return err
-			}
-			where := fmt.Sprintf("line %d", s.Line())
-			if name != "" {
-				where = name + ": " + where
-			}
-			return exit.With(exit.Of(err), fmt.Errorf("%s: %w", where, err))
+			return placed(err, name, s.Line())
 		}
 		if sh.ended || ctx.Err() != nil {
 			break
 		}
 	}
 	return errors.Join(sh.leave(ctx, sh.root), ctx.Err())
+}
+
+// placed puts the file and line of a batch before an error that does not name them.
+func placed(err error, name string, line int) error {
+	where := ""
+	if _, has := errors.AsType[*clitext.SyntaxError](err); !has {
+		where = fmt.Sprintf("line %d: ", line)
+	}
+	if name != "" {
+		where = name + ": " + where
+	}
+	if where == "" || errors.Is(err, errTold) {
+		return err
+	}
+	return exit.With(exit.Of(err), fmt.Errorf("%s%w", where, err))
 }

@@ -133,6 +133,17 @@ func (a *Agents) Metadata(ctx context.Context, id resources.AgentID) (*resources
 	return m, nil
 }
 
+// Elsewhere tells whether an agent that is missing may be installed where the
+// configuration is to be used: when it is written on a file, on a machine that
+// has nothing of the agent's class and provider.
+func (a *Agents) Elsewhere(ctx context.Context, id resources.AgentID) bool {
+	if a.client != nil {
+		return false
+	}
+	names, err := a.List(ctx, string(id.Class), id.Provider)
+	return err != nil || len(names) == 0
+}
+
 func (a *Agents) installed(ctx context.Context, id resources.AgentID) bool {
 	names, err := a.List(ctx, string(id.Class), id.Provider)
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"systole/crm/shell/change"
 	"systole/crm/shell/source"
 	"systole/crm/shell/tool"
+	"systole/crm/status"
 )
 
 // attribute is a parsed call of crm_attribute.
@@ -254,7 +255,7 @@ func (a *attribute) update(p *program) error {
 			if f := change.Find(owner, at); len(f) > 0 {
 				return f[0].Value
 			}
-			return "0"
+			return ""
 		}))
 		return change.With(grown, owner, changed), nil
 	})
@@ -283,7 +284,12 @@ func (a *attribute) delete(p *program) error {
 		if a.pattern != "" {
 			return a.updateMatching(p, nil)
 		}
-		return p.setTransient(api.AttrUpdate{Node: a.node, Name: a.name, Set: a.set})
+		had := p.fileAttribute(a)
+		err := p.setTransient(api.AttrUpdate{Node: a.node, Name: a.name, Set: a.set})
+		if err == nil && had != nil {
+			p.Printf("Deleted status attribute: id=%s name=%s\n", had.ID(), a.name)
+		}
+		return err
 	}
 	var gone change.Found
 	ok := false
@@ -309,8 +315,12 @@ func (a *attribute) delete(p *program) error {
 }
 
 // counted carries out value++ and value+=N (also written with the attribute's
-// own name); any other value is taken as it is.
+// own name) on an attribute that is there; any other value is taken as it is.
 func counted(name, value string, old func() string) string {
+	before := old()
+	if before == "" {
+		return value
+	}
 	for _, prefix := range []string{name, "value"} {
 		rest, ok := strings.CutPrefix(value, prefix)
 		if !ok {
@@ -325,13 +335,34 @@ func counted(name, value string, old func() string) string {
 		} else if rest != "++" {
 			continue
 		}
-		was, err := score.Parse(old())
+		was, err := score.Parse(before)
 		if err != nil {
 			was = 0
 		}
 		return was.Add(score.Of(step)).String()
 	}
 	return value
+}
+
+// fileAttribute is the nvpair of a transient attribute in a file; the daemon's
+// attributes are deleted without a word.
+func (p *program) fileAttribute(a *attribute) *cib.Element {
+	if p.src.Live() {
+		return nil
+	}
+	c, err := p.src.Read(p.ctx)
+	if err != nil {
+		return nil
+	}
+	for ns := range c.Status().Each("node_state") {
+		if ns.Get("uname") != a.node {
+			continue
+		}
+		if f := change.Find(orEmpty(ns.Child("transient_attributes")), change.Attr{Tag: "instance_attributes", Name: a.name, Set: a.set}); len(f) > 0 {
+			return f[0].Pair
+		}
+	}
+	return nil
 }
 
 // CrmMaster is crm_master: crm_attribute for the calling agent's promotion score.
@@ -460,6 +491,11 @@ func askFailcount(p *program, rsc, node, op, interval string, quiet bool) error 
 	if err != nil {
 		return err
 	}
+	shown := "fail-count-" + rsc
+	if op != "" {
+		ms, _ := status.Millis(interval)
+		shown += fmt.Sprintf("#%s_%d", op, ms)
+	}
 	total := score.Score(0)
 	for _, t := range attrs {
 		name, of, _ := strings.Cut(strings.TrimPrefix(t.Name, "fail-count-"), "#")
@@ -473,7 +509,7 @@ func askFailcount(p *program, rsc, node, op, interval string, quiet bool) error 
 	if quiet {
 		p.Println(total)
 	} else {
-		p.Printf("scope=status  name=fail-count-%s value=%s\n", rsc, total)
+		p.Printf("scope=status  name=%s value=%s\n", shown, total)
 	}
 	return nil
 }

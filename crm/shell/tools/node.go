@@ -148,7 +148,7 @@ func setNodeState(root, ns *cib.Element, u api.AttrUpdate) *cib.Element {
 			if f := change.Find(ta, a); len(f) > 0 {
 				return f[0].Value
 			}
-			return "0"
+			return ""
 		}))
 	}
 	return change.With(root, ns, change.With(grown, ta, changed))

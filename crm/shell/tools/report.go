@@ -25,7 +25,7 @@ func (r *report) print(p *program, err error) int {
 	if _, quiet := errors.AsType[silent](err); err != nil && !quiet {
 		o.Errors = strings.Split(err.Error(), "\n")
 	}
-	p.Printf("<?xml version=\"1.0\"?>\n%s\n", display.Result(r.request, o, r.content...))
+	p.Printf("%s\n", display.Result(r.request, o, r.content...))
 	return int(code)
 }
 

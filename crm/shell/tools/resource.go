@@ -136,11 +136,7 @@ var crmResource = command{
 				a.node = *host
 			}
 			if len(chosen) == 0 {
-				if a.resource == "" {
-					chosen = []string{"list"}
-				} else {
-					return exit.Errorf(exit.Usage, "say what to do with %s; crm_resource --help lists it", a.resource)
-				}
+				chosen = []string{"list"}
 			}
 			return a.run(p, chosen[len(chosen)-1], param, args)
 		}

@@ -30,9 +30,9 @@ func (a *resourceCall) constraints(p *program, recursive bool) error {
 		}
 	}
 	t := stack{p: p, list: model.Decode(c.Root()).Constraints, seen: map[string]bool{id: true}, deep: recursive}
-	t.locations(id, "")
-	t.colocated(id, "", true, 0)
-	t.colocated(id, "", false, 0)
+	t.locations(id, "", "")
+	t.colocated(id, "", "", true)
+	t.colocated(id, "", "", false)
 	return nil
 }
 
@@ -44,7 +44,8 @@ type stack struct {
 	deep bool
 }
 
-func (t *stack) locations(id, indent string) {
+// locations prints under an indent; heads below the first level have a bullet.
+func (t *stack) locations(id, indent, bullet string) {
 	first := true
 	for _, c := range t.list {
 		l, ok := c.(*model.Location)
@@ -59,7 +60,7 @@ func (t *stack) locations(id, indent string) {
 			continue
 		}
 		if first {
-			t.p.Printf("%sLocations:\n", indent)
+			t.p.Printf("%s%sLocations:\n", indent, bullet)
 			first = false
 		}
 		t.p.Printf("%s  * Node %s (score=%s, id=%s, rsc=%s)\n", indent, node, score, l.ID, l.Resource)
@@ -77,7 +78,7 @@ func ruleNode(rule *cib.Element) (node, score string) {
 }
 
 // colocated prints who is placed with the resource (dependents), or whom it is placed with.
-func (t *stack) colocated(id, indent string, dependents bool, depth int) {
+func (t *stack) colocated(id, indent, bullet string, dependents bool) {
 	first := true
 	for _, c := range t.list {
 		l, ok := c.(*model.Colocation)
@@ -94,7 +95,7 @@ func (t *stack) colocated(id, indent string, dependents bool, depth int) {
 			continue
 		}
 		if first {
-			t.p.Printf("%s%s\n", indent, title)
+			t.p.Printf("%s%s%s\n", indent, bullet, title)
 			first = false
 		}
 		details := []string{"score=" + l.Score}
@@ -107,9 +108,10 @@ func (t *stack) colocated(id, indent string, dependents bool, depth int) {
 			continue
 		}
 		t.seen[other] = true
-		t.locations(other, indent+"    ")
+		deeper := indent + "    "
+		t.locations(other, deeper, "* ")
 		if t.deep {
-			t.colocated(other, indent+"    ", dependents, depth+1)
+			t.colocated(other, deeper, "* ", dependents)
 		}
 	}
 }

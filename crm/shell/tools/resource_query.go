@@ -45,7 +45,26 @@ func (a *resourceCall) list(p *program) error {
 		}
 		return nil
 	}
-	return v.Text(p.Out)
+	var b bytes.Buffer
+	if err := v.Text(&b); err != nil {
+		return err
+	}
+	for line := range strings.Lines(b.String()) {
+		p.Printf("%s", withoutNodes(s, line))
+	}
+	return nil
+}
+
+// withoutNodes takes the nodes out of a primitive's line, where crm_resource,
+// unlike crm_mon, does not name them.
+func withoutNodes(s *status.Status, line string) string {
+	head, state, ok := strings.Cut(line, ":\t ")
+	if !ok {
+		return line
+	}
+	words := strings.Split(strings.TrimSuffix(state, "\n"), " ")
+	words = slices.DeleteFunc(words, func(w string) bool { _, isNode := s.Node(w); return isNode })
+	return head + ":\t " + strings.Join(words, " ") + "\n"
 }
 
 // resourceView shows resources only, stopped ones too.
@@ -91,15 +110,26 @@ func (a *resourceCall) queryXML(p *program, expanded bool) error {
 		p.xml.add(cib.New("resource_config").Append(cib.New("xml").WithText(e.String())))
 		return nil
 	}
-	if !a.quiet {
-		p.Printf("%s", stateLines(s, r))
+	if !a.quiet && r.Kind != model.Group {
+		p.Printf("%s", stateLines(s, r, a.resource))
+	}
+	if expanded && r.Instance != "" {
+		e = e.With("clone", r.Instance)
 	}
 	p.Printf("Resource XML:\n%s\n", e)
 	return nil
 }
 
-// stateLines is the resource's state as crm_resource writes it: without bullets.
-func stateLines(s *status.Status, r *status.Resource) string {
+// stateLines is the resource's state as crm_resource writes it: without bullets,
+// and of a clone's member only the first instance.
+func stateLines(s *status.Status, r *status.Resource, asked string) string {
+	if r.Instance != "" {
+		line := fmt.Sprintf("%s\t(%s):\t %s", asked, agentName(r), r.Role)
+		for _, n := range r.Active {
+			line += " " + s.Nodes[n].Name
+		}
+		return line + "\n"
+	}
 	var b bytes.Buffer
 	if resourceView(s, r.BaseID).Text(&b) != nil {
 		return ""

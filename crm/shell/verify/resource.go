@@ -64,8 +64,8 @@ func (c *checker) primitive(ctx context.Context, e *cib.Element, agents Agents) 
 	switch {
 	case exit.Of(err) == exit.NotInstalled:
 		severity := cib.Error
-		if id.Class != resources.ClassOCF && id.Class != resources.ClassStonith {
-			severity = cib.Warning // a service may be installed on other nodes only
+		if id.Class != resources.ClassOCF && id.Class != resources.ClassStonith || agents.Elsewhere(ctx, id) {
+			severity = cib.Warning
 		}
 		c.add(severity, e.ID(), "%v", err)
 		return

@@ -17,7 +17,11 @@ import (
 
 // Agents answers for resource agents ([systole/crm/shell/ra.Agents]).
 type Agents interface {
+	// Metadata of an agent that is not installed is an error with status 5.
 	Metadata(ctx context.Context, id resources.AgentID) (*resources.Metadata, error)
+	// Elsewhere tells that an agent missing here may well be installed where the
+	// configuration will be used.
+	Elsewhere(ctx context.Context, id resources.AgentID) bool
 }
 
 // Finding is one thing wrong.
@@ -62,8 +66,8 @@ func Error(fs []Finding) error {
 // Check verifies a whole CIB. A nil agents leaves out what needs metadata.
 func Check(ctx context.Context, root *cib.Element, agents Agents) []Finding {
 	c := &checker{root: root, conf: root.Child("configuration"), ids: cib.IndexIDs(root.Child("configuration"))}
-	c.document()
 	if c.conf == nil {
+		c.document()
 		return c.found
 	}
 	c.index()
@@ -72,6 +76,7 @@ func Check(ctx context.Context, root *cib.Element, agents Agents) []Finding {
 	c.cycles()
 	c.properties()
 	c.fencing()
+	c.document()
 	return c.found
 }
 
@@ -98,14 +103,21 @@ func (c *checker) add(s cib.Severity, object, format string, args ...any) {
 	c.found = append(c.found, f)
 }
 
-// document takes over what the document's own validation says.
+// document takes over what the document's own validation says of objects that
+// the checks before found no error in.
 func (c *checker) document() {
+	told := map[string]bool{}
+	for _, f := range c.found {
+		told[f.Object] = told[f.Object] || f.Severity == cib.Error
+	}
 	for _, p := range cib.Validate(c.root) {
 		where := p.Path
 		if i := strings.LastIndex(where, "[@id='"); i >= 0 {
 			where = strings.TrimSuffix(where[i+len("[@id='"):], "']")
 		}
-		c.add(p.Severity, where, "%s", p.Msg)
+		if !told[where] {
+			c.add(p.Severity, where, "%s", p.Msg)
+		}
 	}
 }
 
