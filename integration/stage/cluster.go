@@ -126,7 +126,7 @@ func (c *Cluster) bootNode(n *netlab.Node) error {
 		return err
 	}
 	n.Binds = map[string]string{"/run/systole": run, "/run/www": webDir(n)}
-	conf := fmt.Sprintf("node-name = %s\nbind = %s\ncluster-dir = %s\n", n.Name, n.Addr, filepath.Join(n.Dir, "cluster"))
+	conf := fmt.Sprintf("node-name = %s\ncluster-dir = %s\n", n.Name, filepath.Join(n.Dir, "cluster"))
 	if c.o.DetectWithin > 0 {
 		conf += fmt.Sprintf("detect-within = %v\n", c.o.DetectWithin)
 	}
