@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"os"
 	"os/user"
@@ -332,7 +333,9 @@ func clusterTiming(ctx context.Context, c *call) error {
 	if js, err := c.asJSON(); err != nil || js {
 		return errors.Join(err, c.printJSON(t))
 	}
-	ms := func(m api.Millis) string { return strconv.FormatFloat(float64(m), 'f', -1, 64) + " ms" }
+	ms := func(m api.Millis) string {
+		return strconv.FormatFloat(math.Round(float64(m)*1000)/1000, 'f', -1, 64) + " ms"
+	}
 	c.io.Printf("detect-within %s\n\nDerived:\n", ms(t.DetectWithin))
 	for _, v := range t.Derived {
 		c.io.Printf("  %-24s %s\n", v.Name, ms(v.Value))

@@ -34,8 +34,11 @@ func configureHistory(ctx context.Context, c *call) error {
 
 // atVersion is the configuration at a version of the history ("0.12" or "12").
 func (sh *Shell) atVersion(ctx context.Context, version string) (*clitext.Draft, error) {
-	if !strings.Contains(version, ".") {
+	switch parts := strings.Split(version, "."); len(parts) {
+	case 1:
 		version = "0." + version
+	case 3: // as the history lists them; num_updates is always 0 there
+		version = parts[0] + "." + parts[1]
 	}
 	client, err := sh.src.Client()
 	if err != nil {
@@ -45,11 +48,14 @@ func (sh *Shell) atVersion(ctx context.Context, version string) (*clitext.Draft,
 	if err != nil {
 		return nil, source.Coded(err)
 	}
-	old, err := cib.ParseCIB([]byte(reply.XML))
+	conf, err := cib.Parse([]byte(reply.XML))
 	if err != nil {
 		return nil, fmt.Errorf("version %s: %w", version, err)
 	}
-	return clitext.NewDraft(old.Configuration()), nil
+	if conf.Name() == "cib" {
+		conf = conf.Child("configuration")
+	}
+	return clitext.NewDraft(conf), nil
 }
 
 func showVersion(ctx context.Context, c *call, version string, selection []string) error {

@@ -385,7 +385,7 @@ func (a *resourceCall) answered(p *program, what, agent string, reply api.ForceR
 	if name == "" {
 		name = agent
 	}
-	p.Printf("Operation %s for %s (%s) returned %d (%s)\n", what, name, agent, reply.Code, exit.Code(reply.Code))
+	p.Printf("Operation %s for %s (%s) returned %d (%s)\n", what, name, agent, reply.Code, codeText(reply.Code))
 	if reply.Reason != "" {
 		p.Printf(" - %s\n", reply.Reason)
 	}
@@ -393,6 +393,15 @@ func (a *resourceCall) answered(p *program, what, agent string, reply api.ForceR
 		p.Println(out)
 	}
 	return ended(exit.Code(reply.Code))
+}
+
+// codeText is the field's word for an agent's return code.
+func codeText(code int) string {
+	words := []string{"ok", "error", "invalid parameter", "unimplemented feature", "insufficient privileges", "not installed", "not configured", "not running", "promoted", "promoted (failed)"}
+	if code >= 0 && code < len(words) {
+		return words[code]
+	}
+	return "unknown exit status"
 }
 
 func agentName(r *status.Resource) string {
