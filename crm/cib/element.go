@@ -1,6 +1,9 @@
 package cib
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Attr is one XML attribute; names and values are unescaped text.
 type Attr struct{ Name, Value string }
@@ -134,10 +137,17 @@ func (e *Element) Append(children ...*Element) *Element {
 	return &c
 }
 
-// WithText returns a copy with other character data.
+// xmlSpace is white space by XML 1.0.
+const xmlSpace = " \t\n\r"
+
+// WithText returns a copy with other character data. Except in comments, white
+// space around it is dropped, as [Parse] does: so printing and reading again
+// gives the same element whatever is done to it in between.
 func (e *Element) WithText(text string) *Element {
 	c := *e
-	c.text = text
+	if c.text = text; c.name != commentName {
+		c.text = strings.Trim(text, xmlSpace)
+	}
 	return &c
 }
 

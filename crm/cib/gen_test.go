@@ -22,7 +22,7 @@ func drawNamed(t *rapid.T, name string, depth int) *Element {
 		e = e.With(rapid.SampledFrom([]string{"x", "y", "value"}).Draw(t, "attr"), rapid.SampledFrom([]string{"", "1", "2", "a<b>&\"'", "tab\tnew\nline"}).Draw(t, "value"))
 	}
 	if rapid.IntRange(0, 9).Draw(t, "hasText") == 0 {
-		e = e.WithText(rapid.SampledFrom([]string{"text", "a < b", "]]>"}).Draw(t, "text"))
+		e = e.WithText(rapid.SampledFrom([]string{"text", " a  < b ", "]]>", " "}).Draw(t, "text"))
 	}
 	if depth == 0 {
 		return e

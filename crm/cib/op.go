@@ -132,6 +132,7 @@ func (c *CIB) accept(root *Element) error {
 	}
 	lines := make([]string, len(errs))
 	for i, p := range errs {
+		p.Line = 0 // of whatever document the element once came from
 		lines[i] = p.String()
 	}
 	return exit.Errorf(exit.Config, "the result would not be a valid CIB: %s", strings.Join(lines, "; "))

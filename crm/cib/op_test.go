@@ -219,17 +219,7 @@ func TestOperationsLeaveTheirInputAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 		before := c.String()
-		op := Op{
-			Kind:        rapid.SampledFrom([]OpKind{OpCreate, OpModify, OpReplace, OpDelete, OpDeleteAll, OpErase, OpPatch, OpBump, OpUpgrade}).Draw(t, "kind"),
-			Section:     rapid.SampledFrom([]string{"", "cib", "configuration", "status", "resources", "tags"}).Draw(t, "section"),
-			AllowCreate: rapid.Bool().Draw(t, "allow create"),
-			Data:        drawTree(t, 2),
-		}
-		if op.Kind == OpPatch {
-			op.Data = Diff(drawDocument(t), drawDocument(t)).XML()
-		} else if rapid.Bool().Draw(t, "by XPath") {
-			op.XPath = rapid.SampledFrom([]string{"//primitive", "//*[@id='a']", "/cib", "//group/*", "//@x", "//comment()"}).Draw(t, "xpath")
-		}
+		op := drawOp(t)
 		after, err := c.Apply([]Op{op}, nil, Stamp{})
 		if got := c.String(); got != before {
 			t.Fatalf("%v changed its input from\n%s\nto\n%s", op, before, got)

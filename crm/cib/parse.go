@@ -40,7 +40,7 @@ func (e *SyntaxError) Error() string { return fmt.Sprintf("XML line %d: %s", e.L
 // well-formedness and refuses what a CIB never has: document types and
 // encodings other than UTF-8. Processing instructions and comments outside the
 // root are dropped; comments inside become children named "#comment". White
-// space between elements is not kept. The error is a [*SyntaxError].
+// space around text is not kept. The error is a [*SyntaxError].
 func Parse(doc []byte, limits ...Limit) (*Element, error) {
 	p := parser{maxBytes: DefaultMaxBytes, maxDepth: DefaultMaxDepth, line: 1, names: make(map[string]string, 64)}
 	for _, l := range limits {
@@ -245,16 +245,9 @@ func (p *parser) endTag(name string) error {
 	f.e.children = p.newChildren(p.kids[f.kidsFrom:])
 	p.kids = p.kids[:f.kidsFrom]
 	p.open = p.open[:len(p.open)-1]
-	if text := bytes.Trim(f.text, xmlSpace); len(text) > 0 {
-		if len(f.e.children) == 0 {
-			text = f.text
-		}
-		f.e.text = string(text)
-	}
+	f.e.text = string(bytes.Trim(f.text, xmlSpace))
 	return nil
 }
-
-const xmlSpace = " \t\n\r"
 
 func (p *parser) textToken(data []byte) error {
 	if len(bytes.TrimLeft(data, xmlSpace)) == 0 {

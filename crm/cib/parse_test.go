@@ -184,11 +184,7 @@ func oracle(doc []byte) (*Element, error) {
 				return nil, errors.New("mismatched end tag")
 			}
 			e, text := stack[top], texts[top]
-			if trimmed := strings.Trim(text, xmlSpace); trimmed != "" && len(e.children) > 0 {
-				e.text = trimmed
-			} else if trimmed != "" {
-				e.text = text
-			}
+			e.text = strings.Trim(text, xmlSpace)
 			stack, texts = stack[:top], texts[:top]
 		case stdxml.CharData:
 			texts[top] += string(tok)

@@ -26,7 +26,7 @@ const MaxXPathSteps = 4_000_000
 func CompileXPath(expr string) (x *XPath, err error) {
 	defer func() {
 		if r := recover(); r != nil { // the library panics on some expressions
-			x, err = nil, exit.Errorf(exit.DataErr, "XPath %q: %v", expr, r)
+			x, err = nil, exit.Errorf(exit.DataErr, "XPath %q: %v", clip([]byte(expr)), r)
 		}
 	}()
 	if len(expr) > MaxXPath {
@@ -34,7 +34,7 @@ func CompileXPath(expr string) (x *XPath, err error) {
 	}
 	compiled, err := xpath.Compile(expr)
 	if err != nil {
-		return nil, exit.Errorf(exit.DataErr, "XPath %q: %w", expr, err)
+		return nil, exit.Errorf(exit.DataErr, "XPath %q: %.200s", clip([]byte(expr)), strings.ReplaceAll(err.Error(), expr, "the expression"))
 	}
 	return &XPath{compiled}, nil
 }
@@ -49,7 +49,7 @@ func (x *XPath) Find(root *Element) ([]Path, error) { return x.find(root, MaxXPa
 func (x *XPath) find(root *Element, maxSteps int) (found []Path, err error) {
 	defer func() {
 		if r := recover(); r != nil { // the library panics on some operand types
-			found, err = nil, exit.Errorf(exit.DataErr, "XPath %q: %v", x.expr, r)
+			found, err = nil, exit.Errorf(exit.DataErr, "XPath %q: %v", clip([]byte(x.expr.String())), r)
 		}
 	}()
 	switch v := x.expr.Evaluate(&navigator{stack: []place{{e: document(root)}}, attr: noAttr, left: &maxSteps}).(type) {
@@ -58,7 +58,7 @@ func (x *XPath) find(root *Element, maxSteps int) (found []Path, err error) {
 			found = append(found, v.Current().(*navigator).path())
 		}
 	default:
-		return nil, exit.Errorf(exit.DataErr, "XPath %q gives a %s, not elements", x.expr, strings.TrimPrefix(fmt.Sprintf("%T", v), "*"))
+		return nil, exit.Errorf(exit.DataErr, "XPath %q gives a %s, not elements", clip([]byte(x.expr.String())), strings.TrimPrefix(fmt.Sprintf("%T", v), "*"))
 	}
 	sortPaths(found)
 	return slices.CompactFunc(found, func(a, b Path) bool { return slices.Equal(a, b) }), nil

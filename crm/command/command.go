@@ -171,7 +171,7 @@ type Cleanup struct {
 	FailuresOnly bool `json:"failures_only,omitempty"`
 }
 
-// Reply is what came of an entry. It is the same on every node.
+// Reply is what came of an entry. All but the wording of Msg is the same on every node.
 type Reply struct {
 	Code    exit.Code   `json:"code"`
 	Msg     string      `json:"msg,omitempty"` // why not, when Code is not OK
