@@ -67,6 +67,12 @@ func (op operation) absence() bool {
 	return op.Task == "probe" && (op.Code == resources.ErrInstalled || op.Status == resources.StatusNotInstalled)
 }
 
+// telling leaves out of a history what says nothing: notifications, and probes that found
+// nothing.
+func (op operation) telling() bool {
+	return op.Task != string(resources.ActionNotify) && !(op.Task == "probe" && op.Code == resources.NotRunning)
+}
+
 // resourceHistory is what one node remembers of one resource.
 type resourceHistory struct {
 	ID        string
@@ -93,7 +99,12 @@ func (v *View) history(n *status.Node, ev *status.Evaluator) []resourceHistory {
 			h.Fails, h.LastFail = ev.FailCount(h.Resource.Index, n.Index, false, false, nil)
 		}
 		for op := range e.Each("lrm_rsc_op") {
-			h.Ops = append(h.Ops, readOperation(op, n.Name))
+			if o := readOperation(op, n.Name); o.telling() {
+				h.Ops = append(h.Ops, o)
+			}
+		}
+		if len(h.Ops) == 0 && h.Fails == 0 {
+			continue
 		}
 		slices.SortStableFunc(h.Ops, func(a, b operation) int { return cmp.Compare(a.Call, b.Call) })
 		all = append(all, h)
@@ -135,7 +146,7 @@ func (v *View) operations() Section {
 		}
 		node := Line{Text: "Node: " + v.nodeName(n) + ":"}
 		for _, h := range v.history(n, ev) {
-			if !full && h.Fails == 0 || full && len(h.Ops) == 0 {
+			if !full && h.Fails == 0 {
 				continue
 			}
 			line := Line{Text: h.ID + ": migration-threshold=" + strconv.Itoa(int(h.Threshold)) + v.failNote(h)}

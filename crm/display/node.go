@@ -66,8 +66,8 @@ func (v *View) health(n *status.Node) string {
 }
 
 // nodeKind is the word before the name of a node that is listed by itself.
-func nodeKind(n *status.Node) string {
-	switch n.Kind {
+func (v *View) nodeKind(n *status.Node) string {
+	switch v.kind(n) {
 	case status.Remote:
 		return "RemoteNode"
 	case status.Guest:
@@ -81,7 +81,7 @@ func (v *View) nodeName(n *status.Node) string {
 	if !v.Options.Detail {
 		return n.Name
 	}
-	if n.Kind == status.Guest {
+	if v.kind(n) == status.Guest {
 		return n.Name + "@" + v.guestHost(n)
 	}
 	if n.ID != n.Name {
@@ -100,13 +100,22 @@ func (v *View) guestHost(n *status.Node) string {
 
 // container is the resource a guest node lives in.
 func (v *View) container(n *status.Node) *status.Resource {
-	if n.Kind != status.Guest || n.Connection == status.NoRes {
+	if !n.IsRemote() || n.Connection == status.NoRes {
 		return nil
 	}
 	if c := v.Status.Resources[n.Connection].Container; c != status.NoRes {
 		return &v.Status.Resources[c]
 	}
 	return nil
+}
+
+// kind is what a node shows itself as: also a remote node nobody configured any more is a
+// guest while its connection is known to live in a container.
+func (v *View) kind(n *status.Node) status.NodeKind {
+	if v.container(n) != nil {
+		return status.Guest
+	}
+	return n.Kind
 }
 
 // nodeList collects the usual nodes in lists and names the others one by one.
@@ -122,20 +131,20 @@ func (v *View) nodeList() []Line {
 		plain := state == "online" || state == "OFFLINE"
 		switch {
 		case v.Options.Detail || !plain:
-			text := nodeKind(n) + " " + v.nodeName(n) + ": " + state
+			text := v.nodeKind(n) + " " + v.nodeName(n) + ": " + state
 			if v.Options.Detail {
 				text += v.featureNote(n)
 			}
 			lines = append(lines, Line{Text: text, Class: nodeClass(n)})
-		case n.Online && n.Kind == status.Remote:
+		case n.Online && v.kind(n) == status.Remote:
 			remoteOn = append(remoteOn, n.Name)
-		case n.Online && n.Kind == status.Guest:
+		case n.Online && v.kind(n) == status.Guest:
 			guestOn = append(guestOn, n.Name)
 		case n.Online:
 			online = append(online, n.Name)
-		case n.Kind == status.Remote:
+		case v.kind(n) == status.Remote:
 			remoteOff = append(remoteOff, n.Name)
-		case n.Kind == status.Guest: // an absent guest is told by its container
+		case v.kind(n) == status.Guest: // an absent guest is told by its container
 		default:
 			offline = append(offline, n.Name)
 		}
@@ -196,7 +205,7 @@ func (v *View) nodesWithResources() []Line {
 		if v.Options.Brief && len(resources) == 0 {
 			continue
 		}
-		text := nodeKind(n) + " " + v.nodeName(n) + ": " + v.nodeState(n)
+		text := v.nodeKind(n) + " " + v.nodeName(n) + ": " + v.nodeState(n)
 		if v.Options.Detail {
 			text += v.featureNote(n)
 		}

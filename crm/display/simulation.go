@@ -155,7 +155,11 @@ func (b *blocks) scores(s *Simulation) {
 	if s.Plan == nil || !s.Scores && !s.Utilization {
 		return
 	}
-	lines := s.considered()
+	var lines []string
+	st := s.Plan.Status
+	s.considered(
+		func(c scheduler.CapacityRecord) { lines = append(lines, capacityText(st, c)) },
+		func(r scheduler.ScoreRecord) { lines = append(lines, scoreText(st, r)) })
 	if s.Quiet || s.Plain {
 		b.gap()
 		for _, l := range lines {
@@ -180,22 +184,35 @@ func (s *Simulation) consideredTitle() string {
 	return "Utilization Information"
 }
 
-// considered are the lines of scores and capacities.
-func (s *Simulation) considered() []string {
-	var lines []string
-	st, p := s.Plan.Status, s.Plan.Placement
+// considered goes through the scores and capacities asked for, in the order of the run: what
+// a resource took from a node comes after the resource's own scores.
+func (s *Simulation) considered(capacity func(scheduler.CapacityRecord), record func(scheduler.ScoreRecord)) {
+	p := s.Plan.Placement
+	var taken []scheduler.CapacityRecord
 	if s.Utilization {
-		for _, c := range p.Capacities {
-			lines = append(lines, capacityText(st, c))
+		taken = p.Capacities
+	}
+	before := func(stop func(scheduler.CapacityRecord) bool) {
+		for len(taken) > 0 && !stop(taken[0]) {
+			capacity(taken[0])
+			taken = taken[1:]
 		}
 	}
+	before(func(c scheduler.CapacityRecord) bool { return c.Resource != status.NoRes })
 	if s.Scores {
-		for _, r := range p.Scores {
-			lines = append(lines, scoreText(st, r))
+		for i, r := range p.Scores {
+			record(r)
+			if r.Stage != primitiveStage || i+1 < len(p.Scores) && p.Scores[i+1].Stage == primitiveStage && p.Scores[i+1].Resource == r.Resource {
+				continue
+			}
+			before(func(c scheduler.CapacityRecord) bool { return c.Resource != r.Resource })
 		}
 	}
-	return lines
+	before(func(scheduler.CapacityRecord) bool { return false })
 }
+
+// primitiveStage is the stage after whose last score a primitive is assigned.
+const primitiveStage = "pcmk__primitive_assign"
 
 func scoreText(st *status.Status, r scheduler.ScoreRecord) string {
 	rsc := st.Resources[r.Resource].ID
@@ -280,21 +297,21 @@ func (s *Simulation) XML(w io.Writer, request string) error {
 		parts = append(parts, s.consideredElement())
 	}
 	if s.PlanShown && s.Plan != nil && !s.Quiet {
-		e := cib.New("actions")
+		var all []*cib.Element
 		for _, c := range s.Plan.Plan.Changes {
-			e = e.Append(changeElement(c))
+			all = append(all, changeElement(c))
 		}
-		parts = append(parts, e)
+		parts = append(parts, cib.New("actions").WithChildren(all...))
 	}
 	if s.Executed != nil && !s.Quiet {
-		e := cib.New("transition")
+		var all []*cib.Element
 		for _, step := range s.Executed.Steps {
-			e = e.Append(actionElement(step))
+			all = append(all, actionElement(step))
 			for _, n := range step.Notes {
-				e = e.Append(n.XML)
+				all = append(all, n.XML)
 			}
 		}
-		parts = append(parts, e)
+		parts = append(parts, cib.New("transition").WithChildren(all...))
 	}
 	if s.After != nil && !s.Quiet {
 		parts = append(parts, cib.New("revised_cluster_status").Append(s.After.Elements()...))
@@ -311,26 +328,21 @@ func (s *Simulation) consideredElement() *cib.Element {
 	case s.Scores:
 		tag = "allocations"
 	}
-	e := cib.New(tag)
-	st, p := s.Plan.Status, s.Plan.Placement
-	if s.Utilization {
-		for _, c := range p.Capacities {
-			var one *cib.Element
-			if c.Resource == status.NoRes {
-				one = cib.New("capacity", "node", st.Nodes[c.Node].Name, "comment", c.What)
-			} else {
-				one = cib.New("utilization", "resource", st.Resources[c.Resource].ID, "node", st.Nodes[c.Node].Name, "function", c.What)
-			}
-			for _, v := range c.Values {
-				one = one.With(v.Name, strconv.Itoa(v.Value))
-			}
-			e = e.Append(one)
-		}
+	st := s.Plan.Status
+	var all []*cib.Element
+	s.considered(
+		func(c scheduler.CapacityRecord) { all = append(all, capacityElement(st, c)) },
+		func(r scheduler.ScoreRecord) { all = append(all, scoreElement(st, r)) })
+	return cib.New(tag).WithChildren(all...)
+}
+
+func capacityElement(st *status.Status, c scheduler.CapacityRecord) *cib.Element {
+	e := cib.New("capacity", "node", st.Nodes[c.Node].Name, "comment", c.What)
+	if c.Resource != status.NoRes {
+		e = cib.New("utilization", "resource", st.Resources[c.Resource].ID, "node", st.Nodes[c.Node].Name, "function", c.What)
 	}
-	if s.Scores {
-		for _, r := range p.Scores {
-			e = e.Append(scoreElement(st, r))
-		}
+	for _, v := range c.Values {
+		e = e.With(v.Name, strconv.Itoa(v.Value))
 	}
 	return e
 }

@@ -170,7 +170,7 @@ func (v *View) dcElement() *cib.Element {
 }
 
 func (v *View) nodesElement() *cib.Element {
-	nodes := cib.New("nodes")
+	var nodes []*cib.Element
 	for _, id := range v.Status.NodesByName {
 		n := &v.Status.Nodes[id]
 		if !v.wantsNode(n) {
@@ -194,19 +194,21 @@ func (v *View) nodesElement() *cib.Element {
 			"expected_up", yesno(n.Expected), "is_dc", yesno(n.IsDC),
 			"resources_running", strconv.Itoa(len(n.Active)), "type", kind, "id_as_resource", container)
 		if v.Options.GroupByNode {
+			var here []*cib.Element
 			for _, r := range n.Active {
 				if res := &v.Status.Resources[r]; v.wantsResource(res) {
-					e = e.Append(v.resourceElement(res))
+					here = append(here, v.resourceElement(res))
 				}
 			}
+			e = e.WithChildren(here...)
 		}
-		nodes = nodes.Append(e)
+		nodes = append(nodes, e)
 	}
-	return nodes
+	return cib.New("nodes").WithChildren(nodes...)
 }
 
 func (v *View) resourcesElement() *cib.Element {
-	all := cib.New("resources")
+	var all []*cib.Element
 	for _, id := range v.Status.Roots {
 		r := &v.Status.Resources[id]
 		switch {
@@ -214,9 +216,9 @@ func (v *View) resourcesElement() *cib.Element {
 			v.Options.GroupByNode && (v.wholly(r) || !v.Options.Inactive), !v.Options.Inactive && !v.partly(r), v.elsewhere(r):
 			continue
 		}
-		all = all.Append(v.resourceElement(r))
+		all = append(all, v.resourceElement(r))
 	}
-	return all
+	return cib.New("resources").WithChildren(all...)
 }
 
 // resourceElement is a resource with everything below it.
@@ -308,15 +310,14 @@ func (v *View) historyElement() *cib.Element {
 		if !n.Online || !v.wantsNode(n) {
 			continue
 		}
-		e := cib.New("node", "name", n.Name)
+		var entries []*cib.Element
 		for _, h := range v.history(n, ev) {
-			if !v.shows(ShowOperations) && h.Fails == 0 {
-				continue
+			if v.shows(ShowOperations) || h.Fails > 0 {
+				entries = append(entries, v.historyOf(h))
 			}
-			e = e.Append(v.historyOf(h))
 		}
-		if len(e.Children()) > 0 {
-			all = all.Append(e)
+		if len(entries) > 0 {
+			all = all.Append(cib.New("node", "name", n.Name).WithChildren(entries...))
 		}
 	}
 	return all
