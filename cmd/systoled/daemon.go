@@ -30,6 +30,7 @@ import (
 	"systole/crm/fencing"
 	"systole/crm/lease"
 	"systole/crm/membership"
+	"systole/crm/metrics"
 	"systole/crm/node"
 	"systole/crm/scheduler"
 	"systole/crm/store"
@@ -162,7 +163,7 @@ func (d *daemon) build(local net.Listener, realtime string, stop context.CancelC
 		Right:  &rightFile{path: filepath.Join(d.conf.RunDir, "lease")},
 		Inputs: &inputDir{path: filepath.Join(d.conf.ClusterDir, "inputs"), keep: d.conf.Inputs},
 		Local:  local, Access: api.Access{UID: os.Getuid(), Group: d.conf.Group},
-		Realtime: realtime, Stop: func(cause string) { stop(ended(cause)) },
+		Metrics: metrics.Handler(d.source), Realtime: realtime, Stop: func(cause string) { stop(ended(cause)) },
 	}
 	if d.guard != nil {
 		c.Guard = d.guard
@@ -278,6 +279,9 @@ func (d *daemon) serve(ctx context.Context, stop context.CancelCauseFunc) error 
 	part(d.node.Run)
 	part(d.admin.Run)
 	part(d.enter)
+	if d.conf.Metrics.IsValid() {
+		part(d.serveMetrics)
+	}
 	if d.guard != nil {
 		part(d.guard.Run)
 	}

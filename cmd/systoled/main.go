@@ -56,6 +56,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "systoled:", err)
 		return int(exit.Config)
 	}
+	if err := conf.Preflight(cfg); err != nil {
+		fmt.Fprintln(stderr, "systoled:", err)
+		return int(exit.Config)
+	}
 	cfg.Witness = cfg.Witness || *witness
 	log := newLog(stderr, *format, cfg.LogLevel)
 
