@@ -12,7 +12,7 @@ import (
 
 // minFree is what the cluster directory's file system must have left: room for
 // a snapshot and a log of the largest CIB, several times.
-const minFree = 64 << 20
+const minFree = 32 << 20
 
 // Preflight looks for what would stop the daemon soon after its start, and says
 // all of it with the remedies. It makes the two directories if they are missing.

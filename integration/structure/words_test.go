@@ -150,3 +150,29 @@ func TestFuzzTargetsHaveSeeds(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// Tests do not wait by the clock: they wait for a condition, or run in virtual
+// time. In a child process that a test starts to be killed, sleeping is its job.
+func TestTestsDoNotSleep(t *testing.T) {
+	excused := map[string]string{"agents/process/process_test.go": "its children sleep until they are killed"}
+	err := filepath.WalkDir(root, func(name string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(name, "_test.go") {
+			return err
+		}
+		rel, err := filepath.Rel(root, name)
+		if err != nil || strings.HasPrefix(rel, "integration") || excused[filepath.ToSlash(rel)] != "" {
+			return err
+		}
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		if strings.Contains(string(text), "time.Sleep(") && !strings.Contains(string(text), `"testing/synctest"`) {
+			t.Errorf("%s sleeps: wait for a condition, or use testing/synctest", rel)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
