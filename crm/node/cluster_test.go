@@ -13,14 +13,16 @@ import (
 	"time"
 
 	"systole/crm/cib"
+	"systole/crm/controller"
 	"systole/crm/lease"
+	"systole/crm/scheduler"
 	"systole/crm/store"
 	"systole/integration/sim/fabric"
 	"systole/resources"
 )
 
 // The clusters of these tests are complete nodes in virtual time on a network in
-// memory; only the scheduler is small and the agents are toys.
+// memory; only the agents are toys.
 
 type testCluster struct {
 	t     *testing.T
@@ -180,14 +182,42 @@ func testCIB(nodes []string, rsc int, options []string) *cib.CIB {
 	}
 	b.WriteString(`</nodes><resources>`)
 	for i := range rsc {
-		fmt.Fprintf(&b, `<primitive id="r%d" class="ocf" provider="test" type="Toy"/>`, i+1)
+		b.WriteString(toy(i + 1))
 	}
-	b.WriteString(`</resources><constraints/></configuration><status/></cib>`)
+	b.WriteString(`</resources><constraints/><rsc_defaults><meta_attributes id="d"><nvpair id="d-s" name="resource-stickiness" value="100"/></meta_attributes></rsc_defaults></configuration><status/></cib>`)
 	c, err := cib.ParseCIB([]byte(b.String()))
 	if err != nil {
 		panic(err)
 	}
 	return c
+}
+
+// toy is a primitive that is watched.
+func toy(i int) string {
+	return fmt.Sprintf(`<primitive id="r%d" class="ocf" provider="test" type="Toy"><operations><op id="r%d-m" name="monitor" interval="10s" timeout="20s"/></operations></primitive>`, i, i)
+}
+
+// plan is the scheduler.
+func plan(c *cib.CIB, now time.Time) (controller.Plan, error) {
+	r := scheduler.Schedule(c.Root(), now, scheduler.Options{})
+	return controller.Plan{Graph: r.Graph, RecheckBy: r.RecheckBy}, nil
+}
+
+// lastOp is the newest one-shot operation a node's history has, nil without one.
+func lastOp(c *cib.CIB, node, rsc string) *cib.Element {
+	for s := range c.Status().Each("node_state") {
+		if s.Get("uname") != node {
+			continue
+		}
+		for h := range s.Child("lrm").Child("lrm_resources").Each("lrm_resource") {
+			for op := range h.Each("lrm_rsc_op") {
+				if op.ID() == rsc+"_last_0" {
+					return op
+				}
+			}
+		}
+	}
+	return nil
 }
 
 func (n *testNode) addr() string { return n.name + ":1" }
@@ -213,7 +243,7 @@ func (n *testNode) daemon(bootstrap *cib.CIB) {
 		log = slog.New(slog.NewTextHandler(os.Stderr, nil)).With("node", n.name)
 	}
 	nd, err := New(Config{
-		Name: n.name, Fabric: n.fabric, Timing: lease.Default(), Planner: smallPlanner, Log: log,
+		Name: n.name, Fabric: n.fabric, Timing: lease.Default(), Planner: plan, Log: log,
 		Clock: func() time.Duration { return time.Hour + time.Since(n.c.born) },
 		Store: store.Config{Memory: n.disk, Incarnation: "1", Bootstrap: bootstrap}, Peers: func() map[string]string { return peers },
 		Lookup:   func(resources.AgentID) (resources.Agent, error) { return n.c.world, nil },

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"systole/crm/api"
 	"systole/resources"
 )
 
@@ -14,7 +15,7 @@ var noFencing = []string{"stonith-enabled", "false"}
 
 func TestOneNodeStartsItsResources(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := grow(t, 1, 2)
+		c := grow(t, 1, 2, noFencing...)
 		c.runsOn("r1", "a")
 		c.runsOn("r2", "a")
 	})
@@ -175,7 +176,7 @@ func TestResultsWaitForADC(t *testing.T) {
 			if d == nil {
 				return false
 			}
-			op := (&planning{c: d.CIB()}).last(n.name, "r1")
+			op := lastOp(d.CIB(), n.name, "r1")
 			return op != nil && c.settled()
 		})
 		c.until("r1 runs", func() bool { return len(c.world.where("r1")) == 1 })
@@ -219,10 +220,24 @@ func TestDCLeaves(t *testing.T) {
 	})
 }
 
+// A failed start bars the node; the resource starts on the next one.
 func TestFailedStartMovesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := grow(t, 3, 0, noFencing...)
-		_ = c
+		c.until("all are in", func() bool {
+			return c.settled() && c.nodes["b"].Remaining() > 0 && c.nodes["c"].Remaining() > 0
+		})
+		c.world.failOn["start r1 a"] = resources.ErrGeneric
+		r, err := backend{c.nodes["b"].Node}.Propose(t.Context(), api.Proposal{Operations: []api.CIBOperation{
+			{Op: api.OpCreate, Section: "resources", XML: toy(1)},
+		}})
+		if err != nil || r.Code != 0 {
+			t.Fatalf("propose: %+v, %v", r, err)
+		}
+		c.runsOn("r1", "b")
+		if n, _ := transient(c.dc().CIB(), "a", "fail-count-r1#start_0"); n != "INFINITY" {
+			t.Errorf("fail count %q", n)
+		}
 	})
 }
 
