@@ -1,6 +1,6 @@
-// Package ra tells the tools about resource agents: which there are and what
-// their metadata says. With a live cluster it asks the daemon, which knows what
-// is installed on its node; on a file it looks on this machine.
+// Package ra tells the tools about resource agents: which there are on this
+// machine and what their metadata says. A tool and the daemon it talks to are on
+// one machine, so what is installed for the one is installed for the other.
 package ra
 
 import (
@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"systole/agents"
-	"systole/crm/api"
 	"systole/crm/clitext"
 	"systole/crm/exit"
 	"systole/crm/shell/source"
@@ -25,7 +24,7 @@ const metadataTimeout = 10 * time.Second
 // Agents knows resource agents. It caches metadata for its life, which is that
 // of one command or shell session. Safe for concurrent use.
 type Agents struct {
-	client   *api.Client // nil: this machine
+	live     bool
 	registry *agents.Registry
 
 	mu   sync.Mutex // guards docs
@@ -39,11 +38,7 @@ type document struct {
 
 // New makes Agents for a source.
 func New(s *source.Source) *Agents {
-	a := &Agents{docs: map[resources.AgentID]document{}, registry: agents.New(agents.Config{})}
-	if s.Live() {
-		a.client, _ = s.Client() // Live says that there is one
-	}
-	return a
+	return &Agents{live: s.Live(), docs: map[resources.AgentID]document{}, registry: agents.New(agents.Config{})}
 }
 
 // ParseID reads "ocf:heartbeat:Dummy", "systemd:nginx" or "stonith:fence_x"; a
@@ -102,18 +97,10 @@ func (a *Agents) Document(ctx context.Context, id resources.AgentID) ([]byte, er
 }
 
 func (a *Agents) fetch(ctx context.Context, id resources.AgentID) ([]byte, error) {
-	var doc []byte
-	var err error
-	if a.client != nil {
-		doc, err = a.client.AgentMeta(ctx, id.String())
-	} else {
-		doc, err = a.registry.MetaData(ctx, id)
-	}
+	doc, err := a.registry.MetaData(ctx, id)
 	switch {
 	case err == nil:
 		return doc, nil
-	case exit.Of(source.Coded(err)) == exit.Disconnect:
-		return nil, source.Coded(err)
 	case a.installed(ctx, id):
 		return nil, fmt.Errorf("metadata of %s: %w", id, err)
 	}
@@ -137,7 +124,7 @@ func (a *Agents) Metadata(ctx context.Context, id resources.AgentID) (*resources
 // configuration is to be used: when it is written on a file, on a machine that
 // has nothing of the agent's class and provider.
 func (a *Agents) Elsewhere(ctx context.Context, id resources.AgentID) bool {
-	if a.client != nil {
+	if a.live {
 		return false
 	}
 	names, err := a.List(ctx, string(id.Class), id.Provider)
@@ -167,45 +154,12 @@ func (a *Agents) hint(ctx context.Context, class, provider, typ string) string {
 }
 
 // Classes are the classes of agents.
-func (a *Agents) Classes(ctx context.Context) ([]string, error) {
-	if a.client != nil {
-		cs, err := a.client.Agents(ctx, "", "")
-		return cs, source.Coded(err)
-	}
-	return a.registry.Classes(), nil
-}
+func (a *Agents) Classes(context.Context) ([]string, error) { return a.registry.Classes(), nil }
 
 // Providers are the OCF providers that have the type, or all when it is empty.
-func (a *Agents) Providers(ctx context.Context, typ string) []string {
-	if a.client == nil {
-		return a.registry.Providers(typ)
-	}
-	all, err := a.client.Agents(ctx, "ocf", "") // as provider:type
-	if err != nil {
-		return nil
-	}
-	var out []string
-	for _, s := range all {
-		if p, t, ok := strings.Cut(s, ":"); ok && (typ == "" || t == typ) && (len(out) == 0 || out[len(out)-1] != p) {
-			out = append(out, p)
-		}
-	}
-	return out
-}
+func (a *Agents) Providers(_ context.Context, typ string) []string { return a.registry.Providers(typ) }
 
 // List is the agents of a class, of one provider if that is not empty.
-func (a *Agents) List(ctx context.Context, class, provider string) ([]string, error) {
-	if a.client == nil {
-		return a.registry.List(class, provider)
-	}
-	names, err := a.client.Agents(ctx, class, provider)
-	if err != nil {
-		return nil, source.Coded(err)
-	}
-	for i, n := range names {
-		if _, typ, ok := strings.Cut(n, ":"); ok && class == "ocf" && provider == "" {
-			names[i] = typ
-		}
-	}
-	return names, nil
+func (a *Agents) List(_ context.Context, class, provider string) ([]string, error) {
+	return a.registry.List(class, provider)
 }
