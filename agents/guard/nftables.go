@@ -196,6 +196,7 @@ func (n *nft) reopen() {
 // measured bounds of the self-test.
 const (
 	tryTimeout = 40 * time.Millisecond
+	tryStep    = time.Millisecond
 	leastGrain = 10 * time.Millisecond // one jiffy at 100 Hz
 	mostGrain  = 100 * time.Millisecond
 )
@@ -221,8 +222,11 @@ func (n *nft) measure() error {
 		}); err != nil {
 			return fmt.Errorf("set elements with a timeout: %w", err)
 		}
-		late := -tryTimeout
-		for began := time.Now(); ; late = time.Since(began) - tryTimeout {
+		began := time.Now()
+		late := time.Duration(0)
+		for wait := tryTimeout; ; wait = tryStep {
+			time.Sleep(wait)
+			late = time.Since(began) - tryTimeout
 			elements, err := n.conn.GetSetElements(live)
 			if err != nil {
 				return err

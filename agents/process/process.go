@@ -35,9 +35,6 @@ const (
 	// killGrace is how long to wait for the kernel to end a killed process; one
 	// stuck in it (state D) is left behind.
 	killGrace = time.Second
-	// lingering is how long output is still read after the child's exit when
-	// something it left behind holds the other end.
-	lingering = 20 * time.Millisecond
 )
 
 // Command is what to run.
@@ -183,6 +180,8 @@ type collector struct {
 	r, w *os.File
 	buf  bytes.Buffer
 	done sync.WaitGroup
+
+	drained int // bytes, after the child's exit
 }
 
 func (c *collector) open(child *io.Writer) (err error) {
@@ -220,9 +219,27 @@ func (c *collector) keep(b []byte) {
 	}
 }
 
+// finish takes what the child has written until now. It does not wait for the
+// end of the file: a daemon left behind may hold the other end for ever.
 func (c *collector) finish() []byte {
-	c.r.SetReadDeadline(time.Now().Add(lingering))
+	c.r.SetReadDeadline(time.Now())
 	c.done.Wait()
+	c.r.SetReadDeadline(time.Time{})
+	if conn, err := c.r.SyscallConn(); err == nil {
+		chunk := make([]byte, 16<<10)
+		conn.Read(func(fd uintptr) (done bool) { // without waiting: the pipe is non-blocking
+			for {
+				n, err := unix.Read(int(fd), chunk)
+				if n <= 0 || err != nil {
+					return true
+				}
+				c.keep(chunk[:n])
+				if c.drained += n; c.drained > c.max {
+					return true // a daemon that writes without end
+				}
+			}
+		})
+	}
 	c.r.Close()
 	return c.buf.Bytes()
 }

@@ -140,11 +140,13 @@ func alive(pid int) bool {
 
 func TestDaemonLeftBehindIsNotWaitedFor(t *testing.T) {
 	began := time.Now()
-	exit, err := Run(t.Context(), self(t, "forker"))
-	if err != nil || string(exit.Stdout) != "started" {
-		t.Fatalf("exit %+v, %v", exit, err)
+	for range 20 { // what was written before the exit is never missed
+		exit, err := Run(t.Context(), self(t, "forker"))
+		if err != nil || string(exit.Stdout) != "started" {
+			t.Fatalf("exit %+v, %v", exit, err)
+		}
 	}
-	if took := time.Since(began); took > 250*time.Millisecond {
+	if took := time.Since(began) / 20; took > 250*time.Millisecond {
 		t.Errorf("waited %v for what the child left behind", took)
 	}
 }

@@ -41,7 +41,7 @@ func read(params map[string]string) (config, error) {
 	}
 	c := config{
 		nic: v.String("nic"), bits: -1, broadcast: v.String("broadcast"), label: v.String("iflabel"),
-		lvs: v.Bool("lvs_support"), count: max(1, v.Int("arp_count")), monitorCount: v.Int("arp_count_refresh"),
+		lvs: v.Bool("lvs_support"), count: v.Int("arp_count"), monitorCount: v.Int("arp_count_refresh"),
 		interval: time.Duration(v.Int("arp_interval")) * time.Millisecond, refresh: v.Duration("announce_refresh"),
 		background: v.Bool("arp_bg"), duplicate: v.String("duplicate_check"),
 		nodad: v.Bool("nodad"), noprefixroute: v.Bool("noprefixroute"), preferred: -1,

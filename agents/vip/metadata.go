@@ -25,7 +25,7 @@ var Metadata = resources.Metadata{
 		{Name: "arp_interval", Type: resources.ParamInteger, Default: "200", Short: "Time between announcements in ms",
 			Long: "Milliseconds between the announcements after a start."},
 		{Name: "arp_count", Type: resources.ParamInteger, Default: "5", Short: "Announcements after a start",
-			Long: "How often the address is announced after a start: the first before the start ends, the others in the background."},
+			Long: "How often the address is announced after a start: the first before the start ends, the others in the background. 0 is never, now or later: neighbours go on asking the old node until they look for themselves."},
 		{Name: "arp_count_refresh", Type: resources.ParamInteger, Default: "0", Short: "Announcements in each monitor",
 			Long: "How many announcements each recurring monitor sends."},
 		{Name: "announce_refresh", Type: resources.ParamTime, Default: "60s", Short: "Time between later announcements",

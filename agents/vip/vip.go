@@ -142,7 +142,7 @@ func (a *Agent) leased() bool { return a.cfg.Lease == nil || a.cfg.Lease.Remaini
 
 // begin sends the first announcement now and sees to the others.
 func (a *Agent) begin(ctx context.Context, c config, p place) {
-	if !p.ethernet() {
+	if !p.ethernet() || c.count <= 0 {
 		return
 	}
 	a.announceNow(c, p)
