@@ -25,6 +25,11 @@ const (
 	flapWindow = 50 * time.Millisecond
 )
 
+// askerMAC asks in the place of a machine that does not exist, so that the answers
+// do not refresh the client's own idea of where the address is: that is what
+// announcements are for.
+var askerMAC = net.HardwareAddr{2, 0x77, 0, 0, 0, 0xfe}
+
 // Wire watches who answers for one address. It sees every answer and every
 // packet sent from the address towards the client.
 type Wire struct {
@@ -75,12 +80,16 @@ func (w *Wire) Run(ctx context.Context) error {
 	if err := unix.Bind(fd, here); err != nil {
 		return fmt.Errorf("watch the wire: %w", err)
 	}
+	promiscuous := &unix.PacketMreq{Ifindex: int32(iface.Index), Type: unix.PACKET_MR_PROMISC}
+	if err := unix.SetsockoptPacketMreq(fd, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP, promiscuous); err != nil {
+		return fmt.Errorf("watch the wire: %w", err)
+	}
 	timeout := unix.NsecToTimeval(int64(20 * time.Millisecond))
 	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &timeout); err != nil {
 		return err
 	}
 	var asking sync.WaitGroup
-	asking.Go(func() { w.ask(ctx, fd, here, iface.HardwareAddr) })
+	asking.Go(func() { w.ask(ctx, fd, here) })
 	defer asking.Wait()
 	frame := make([]byte, 2048)
 	for ctx.Err() == nil {
@@ -101,7 +110,7 @@ func (w *Wire) Run(ctx context.Context) error {
 
 func htons(v uint16) uint16 { return v<<8 | v>>8 }
 
-func (w *Wire) ask(ctx context.Context, fd int, to *unix.SockaddrLinklayer, mac net.HardwareAddr) {
+func (w *Wire) ask(ctx context.Context, fd int, to *unix.SockaddrLinklayer) {
 	tick := time.NewTicker(probeEvery)
 	defer tick.Stop()
 	for i := 0; ; i = (i + 1) % probeHosts {
@@ -115,7 +124,7 @@ func (w *Wire) ask(ctx context.Context, fd int, to *unix.SockaddrLinklayer, mac 
 		w.answers[i] = probe{sent: time.Now()}
 		w.probes++
 		w.mu.Unlock()
-		unix.Sendto(fd, arpRequest(mac, sender, w.vip), 0, to)
+		unix.Sendto(fd, arpRequest(askerMAC, sender, w.vip), 0, to)
 	}
 }
 

@@ -211,7 +211,7 @@ func (c *Cluster) Configure(ctx context.Context, text string) error {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return err
 	}
-	_, err := c.Crm(ctx, n, "configure", "load", "update", file)
+	_, err := c.Crm(ctx, n, "-w", "configure", "load", "update", file)
 	return err
 }
 
@@ -219,7 +219,7 @@ func (c *Cluster) Configure(ctx context.Context, text string) error {
 func (c *Cluster) GroupText() string {
 	mute := ""
 	if c.o.Mute {
-		mute = " arp_count=0 arp_count_refresh=0"
+		mute = " arp_count=0"
 	}
 	return fmt.Sprintf(`primitive vip ocf:systole:IPaddr2 \
 	params ip=%s cidr_netmask=%d nic=eth0%s \
