@@ -97,6 +97,15 @@ func TestSilentWhenTheDaemonIsStopped(t *testing.T) {
 	if _, _, answers := a.listen(t, lease/2); answers == 0 {
 		t.Error("no answer for a new daemon's lease")
 	}
+	// Somebody flushes all tables: the next renewal writes ours again.
+	if err := n.transaction(func() error { n.conn.FlushRuleset(); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	g.Renew(lease)
+	a.listen(t, lease+n.bound())
+	if _, _, answers := a.listen(t, lease); answers != 0 {
+		t.Errorf("%d answers after the lease: the guard was not restored", answers)
+	}
 	// Another address of the device was never touched; released ones are free.
 	if _, _, answers := newAsker(t, w, "192.0.2.1").listen(t, 50*time.Millisecond); answers == 0 {
 		t.Error("an address that is not guarded does not answer")

@@ -113,12 +113,26 @@ func (n *nft) release(a Address) error {
 	return nil
 }
 
-// renew replaces the live elements of all devices in one transaction. Packets
-// see the old ones or the new ones, never neither.
+// renew replaces the live elements of all devices. A table that is gone (a
+// firewall that was loaded anew has flushed everything) is written again.
 func (n *nft) renew(remaining time.Duration) error {
 	if len(n.addrs) == 0 {
 		return nil
 	}
+	err := n.relive(remaining)
+	if !errors.Is(err, syscall.ENOENT) {
+		return err
+	}
+	for a := range n.addrs {
+		if err := n.protect(a); err != nil {
+			return err
+		}
+	}
+	return n.relive(remaining)
+}
+
+// relive is one transaction. Packets see the old elements or the new ones, never neither.
+func (n *nft) relive(remaining time.Duration) error {
 	return n.transaction(func() error {
 		live := map[string]*nftables.Set{}
 		for a := range n.addrs {
