@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/bzip2"
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -63,15 +64,39 @@ func limited(doc []byte) ([]byte, error) {
 	return doc, nil
 }
 
-// WriteFile replaces a file at once, keeping its mode; a new one is
+// WriteFile writes a document to a file. One that is there is written in place
+// and keeps its mode: pcs holds its temporary file open while tools work on it,
+// and reads what they have written from that. A new one appears at once, whole,
 // readable by its owner only. What is not a regular file is not written.
 func WriteFile(path string, doc []byte) error {
 	st, err := os.Stat(path)
-	if err == nil && !st.Mode().IsRegular() {
+	switch {
+	case err == nil && !st.Mode().IsRegular():
 		return exit.Errorf(exit.CantCreate, "%s is not a regular file and cannot be written", path)
+	case err == nil:
+		err = overwrite(path, doc)
+	default:
+		err = renameio.WriteFile(path, doc, 0o600)
 	}
-	if err := renameio.WriteFile(path, doc, 0o600, renameio.WithExistingPermissions()); err != nil {
+	if err != nil {
 		return Coded(fmt.Errorf("write %s: %w", path, err))
 	}
 	return nil
+}
+
+// overwrite writes over a file. What is there is only cut off once the new text
+// is on disk.
+func overwrite(path string, doc []byte) (err error) {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if _, err := f.Write(doc); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	return f.Truncate(int64(len(doc)))
 }

@@ -3,7 +3,7 @@
 // daemon's API. A tool written to [Source] works on all three.
 //
 // Writes to a file follow the same operations, version rules and refusals as
-// the live cluster's log; the file is replaced atomically.
+// the live cluster's log.
 package source
 
 import (
