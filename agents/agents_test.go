@@ -17,7 +17,7 @@ import (
 	"systole/resources"
 )
 
-// TestMain: the test binary is also the multi-call binary and its helpers.
+// TestMain: the test binary is also the multi-call binary and what it starts.
 func TestMain(m *testing.M) {
 	if ran, code := RunChild(); ran {
 		os.Exit(code)

@@ -53,10 +53,10 @@ func scorer(c ocf.Config) func(context.Context, resources.Op, int) error {
 	}
 }
 
-// childEnv names the helper process this program is to be.
+// childEnv names the child process this program is to be.
 const childEnv = "SYSTOLE_CHILD"
 
-// RunChild runs this program as one of the small helper processes native agents
+// RunChild runs this program as one of the small processes native agents
 // start, if its environment says so. Every program that uses a Registry or a
 // guard calls it first, and exits with the code when ran is true.
 func RunChild() (ran bool, code int) {

@@ -9,7 +9,7 @@ import (
 	"systole/agents"
 )
 
-// runAgent runs this binary as what agents start (a helper process), or as the
+// runAgent runs this binary as what agents start (a child process), or as the
 // native agent it is linked as: /usr/lib/ocf/resource.d/systole/IPaddr2 and so
 // on. ok is false when it is neither.
 func runAgent(ctx context.Context, argv []string) (code int, ok bool) {
