@@ -47,6 +47,7 @@ func (c *Cluster) PhasesSince(since time.Time) Phases {
 // markOf maps the daemons' messages to the phase they end.
 var markOf = map[string]string{
 	"node lost":          "detect",
+	"elected DC":         "detect",
 	"transition started": "decide",
 	"resource started":   "start",
 }
