@@ -3,7 +3,6 @@ package display
 import (
 	"fmt"
 	"strconv"
-	"strings"
 
 	"systole/crm/cib"
 	"systole/crm/simulate"
@@ -55,16 +54,4 @@ func actionElement(s simulate.Step) *cib.Element {
 		return cib.New("fencing_action", "target", a.Node, "op", a.Meta("stonith_action"))
 	}
 	return element("cluster_action", "task", a.Task, "node", a.Node, "id", s.Resource)
-}
-
-// stepLines are an executed action with what a simulated failure added.
-func stepLines(s simulate.Step) []Line {
-	lines := []Line{{Text: ActionText(s)}}
-	if s.Failed {
-		lines = append(lines, Line{Text: fmt.Sprintf("Pretending action %d failed with rc=%d", s.Action.ID, s.RC)})
-	}
-	for _, n := range s.Notes {
-		lines = append(lines, Line{Text: strings.TrimSpace(n.Text)})
-	}
-	return lines
 }

@@ -56,11 +56,10 @@ func (s *Simulation) Text(w io.Writer) error {
 		b.section("Transition Summary", changeLines(s.Plan.Plan.Changes))
 	}
 	if s.Executed != nil {
-		var lines []Line
+		b.section("Executing Cluster Transition", nil)
 		for _, step := range s.Executed.Steps {
-			lines = append(lines, stepLines(step)...)
+			b.step(step)
 		}
-		b.section("Executing Cluster Transition", lines)
 		b.notices(s.Notices)
 	}
 	if s.After != nil {
@@ -79,7 +78,6 @@ type blocks struct {
 func (b *blocks) notices(lines []string) {
 	for _, l := range lines {
 		fmt.Fprintln(b.w, l)
-		b.written = false
 	}
 }
 
@@ -101,6 +99,17 @@ func (b *blocks) section(title string, lines []Line) {
 	b.w.WriteString(title + ":\n")
 	for _, l := range lines {
 		b.line(1, l)
+	}
+}
+
+// step writes an executed action, and what a simulated failure added to it.
+func (b *blocks) step(s simulate.Step) {
+	b.line(1, Line{Text: ActionText(s)})
+	if s.Failed {
+		fmt.Fprintf(b.w, "Pretending action %d failed with rc=%d\n", s.Action.ID, s.RC)
+	}
+	for _, n := range s.Notes {
+		b.line(1, Line{Text: n.Text})
 	}
 }
 
@@ -250,11 +259,15 @@ func onNode(c scheduler.Change) bool { return c.Resource == status.NoRes }
 
 // changeLines are the planned actions in columns: verb, resource, place, reason.
 func changeLines(changes []scheduler.Change) []Line {
-	name, detail := 0, 0
+	name, detail := 5, 5
 	for _, c := range changes {
-		if !onNode(c) {
-			name, detail = max(name, len(c.Subject)), max(detail, len(c.Detail))
+		if onNode(c) {
+			continue
 		}
+		if len(c.Subject) > name {
+			name = len(c.Subject) + 2
+		}
+		detail = max(detail, len(c.Detail))
 	}
 	lines := make([]Line, 0, len(changes))
 	for _, c := range changes {
@@ -266,7 +279,7 @@ func changeLines(changes []scheduler.Change) []Line {
 			lines = append(lines, Line{Text: text})
 			continue
 		}
-		text := fmt.Sprintf("%-10s %-*s ( %*s )", c.Verb, name+4, c.Subject, detail, c.Detail)
+		text := fmt.Sprintf("%-10s %-*s ( %*s )", c.Verb, name+2, c.Subject, detail, c.Detail)
 		switch {
 		case c.Reason != "" && c.Blocked:
 			text += "  due to " + c.Reason + " (blocked)"

@@ -89,7 +89,7 @@ func parse(args []string) (request, error) {
 	f.BoolVarP(&r.fails, "show-failcounts", "c", false, "show fail counts")
 	f.BoolVarP(&r.quiet, "quiet", "Q", false, "show only what was asked for expressly")
 	f.StringVarP(&r.saveInput, "save-input", "I", "", "save the CIB that is planned for, with the pretended events, in `file`")
-	f.StringVarP(&r.saveOut, "save-output", "O", "", "save the CIB after the simulation in `file`")
+	f.StringVarP(&r.saveOut, "save-output", "O", "", "save the CIB after all that was simulated in `file`")
 	f.StringVarP(&r.graph, "save-graph", "G", "", "save the transition graph as XML in `file`")
 	f.StringVarP(&r.dot, "save-dotfile", "D", "", "save the transition graph for graphviz in `file`")
 	f.BoolVarP(&r.all, "all-actions", "a", false, "draw also the actions that nothing needs (-D)")
@@ -138,7 +138,7 @@ func (r *request) complete() error {
 	if r.repeat < 1 {
 		return exit.Errorf(exit.Usage, "--repeat %d: want at least 1", r.repeat)
 	}
-	r.execute = r.execute || r.inPlace || r.saveOut != "" || len(r.fail) > 0
+	r.execute = r.execute || r.inPlace || len(r.fail) > 0
 	r.run = r.run || r.execute || r.scores || r.capacity || r.graph != "" || r.dot != "" || len(r.changes) > 0
 	if r.inPlace && (r.file == "" || r.file == "-") {
 		return exit.Errorf(exit.Usage, "--in-place needs the file to store into: give it with --xml-file")

@@ -92,13 +92,14 @@ func (r *request) perform(ctx context.Context, stdio *tool.IO, args []string) er
 			report.After = r.view(status.Unpack(done.CIB, now), now)
 			report.After.Options.NoPending = true
 		}
-		if err := save(r.saveOut, done.CIB); err != nil {
+		root = done.CIB
+	}
+	if err := save(r.saveOut, root); err != nil {
+		return err
+	}
+	if r.inPlace {
+		if err := save(r.file, root); err != nil {
 			return err
-		}
-		if r.inPlace {
-			if err := save(r.file, done.CIB); err != nil {
-				return err
-			}
 		}
 	}
 	return r.print(stdio, &report, "crm_simulate "+strings.Join(args, " "))
