@@ -207,6 +207,22 @@ func TestWatchRunsTheMonitorAtOnce(t *testing.T) {
 	})
 }
 
+func TestNoticeWhileTheMonitorRuns(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		n := w.boot("i1", nil, 0)
+		n.order("start a")
+		synctest.Wait()
+		w.set(func() { w.slow["monitor a"] = 10 * time.Millisecond })
+		n.order("monitor a 1h")
+		synctest.Wait()
+		w.watch <- "a" // it may have looked already
+		time.Sleep(15 * time.Millisecond)
+		w.took()
+		time.Sleep(15 * time.Millisecond)
+		want(t, "it looks again", w.took(), "-monitor a")
+	})
+}
+
 func TestNothingIsLostBehindASlowSink(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		n := w.boot("i1", &memory{}, 0)

@@ -52,6 +52,7 @@ type resource struct {
 type monitor struct {
 	order    Order
 	due      time.Time
+	again    bool // something was noticed while it ran, maybe after it looked
 	job      *job // waiting or in flight
 	reported bool // last was reported
 	last     resources.Result
@@ -274,6 +275,9 @@ func (m *machine) done(j *job, res resources.Result, outlived bool, now time.Tim
 	if mon := j.monitor; mon != nil {
 		mon.job = nil
 		mon.due = mon.nextDue(now)
+		if mon.again {
+			mon.again, mon.due = false, now
+		}
 	}
 	if j.abandoned != "" && (j.monitor != nil || j.adopting) {
 		m.policyStep(now)
@@ -430,87 +434,6 @@ func onGrid(origin time.Time, step time.Duration, t time.Time) time.Time {
 // instanceID names the resource on this node. Instances of an anonymous clone
 // are one resource whatever number the scheduler gave them today.
 func instanceID(op resources.Op) string { return cmp.Or(op.Instance, op.Resource) }
-
-// activates tells the actions that need the right to run.
-func activates(a resources.Action) bool {
-	return a == resources.ActionStart || a == resources.ActionPromote || a == resources.ActionMigrateFrom
-}
-
-// endsRecurring tells the actions that change the role: the monitors of the old
-// role end when the order is accepted and the DC orders those of the new one.
-func endsRecurring(a resources.Action) bool {
-	switch a {
-	case resources.ActionStart, resources.ActionStop, resources.ActionPromote, resources.ActionDemote,
-		resources.ActionMigrateTo, resources.ActionMigrateFrom:
-		return true
-	}
-	return false
-}
-
-// roleAfter is what to believe after an operation that was run. Whatever is not
-// a clear answer leaves RoleUnknown.
-func roleAfter(was Role, op resources.Op, res resources.Result) Role {
-	done := res.Status == resources.StatusDone
-	switch op.Action {
-	case resources.ActionStart, resources.ActionDemote, resources.ActionMigrateFrom:
-		if done && (res.Code == resources.OK || res.Code == resources.Degraded) {
-			return RoleStarted
-		}
-		return RoleUnknown
-	case resources.ActionPromote:
-		if done && (res.Code == resources.OK || res.Code == resources.DegradedPromoted) {
-			return RolePromoted
-		}
-		return RoleUnknown
-	case resources.ActionStop:
-		if done && (res.Code == resources.OK || res.Code == resources.NotRunning) {
-			return RoleStopped
-		}
-		return RoleUnknown
-	case resources.ActionMonitor:
-		return roleAfterMonitor(was, op, res, done)
-	default:
-		return was
-	}
-}
-
-func roleAfterMonitor(was Role, op resources.Op, res resources.Result, done bool) Role {
-	switch {
-	case done && (res.Code == resources.OK || res.Code == resources.Degraded):
-		return RoleStarted
-	case done && (res.Code == resources.RunningPromoted || res.Code == resources.DegradedPromoted):
-		return RolePromoted
-	case done && op.IsProbe() && (res.Code == resources.NotRunning || res.Code == resources.ErrInstalled):
-		return RoleStopped
-	case was == RoleStopped && !op.IsProbe():
-		return was
-	default:
-		return RoleUnknown // a failed service may have left parts of itself: only a stop clears that
-	}
-}
-
-// keyRing remembers the newest orders' keys, so that a repeated one is known.
-type keyRing struct {
-	known map[string]bool
-	order []string
-}
-
-const keysKept = 4096 // several transitions of a large cluster
-
-func (k *keyRing) has(id, key string) bool { return key != "" && k.known[id+"\x00"+key] }
-
-func (k *keyRing) add(id, key string) {
-	if key == "" || k.has(id, key) {
-		return
-	}
-	name := id + "\x00" + key
-	k.known[name] = true
-	k.order = append(k.order, name)
-	if len(k.order) > keysKept {
-		delete(k.known, k.order[0])
-		k.order = slices.Delete(k.order, 0, 1)
-	}
-}
 
 // clip bounds text to MaxText bytes, whole runes.
 func clip(s string) string {

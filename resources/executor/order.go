@@ -66,32 +66,6 @@ type Report struct {
 	Ended  time.Time // last-rc-change for a result that differs from the one before
 }
 
-// Role is what the executor believes of a resource here.
-type Role int
-
-// The roles. RoleUnknown means it may be active: an operation failed, was
-// interrupted or has not ended. Only a clean stop or a probe gives RoleStopped.
-const (
-	RoleStopped Role = iota
-	RoleUnknown
-	RoleStarted
-	RolePromoted
-)
-
-// String names the role as the CIB does.
-func (r Role) String() string {
-	switch r {
-	case RoleStopped:
-		return "Stopped"
-	case RoleStarted:
-		return "Started"
-	case RolePromoted:
-		return "Promoted"
-	default:
-		return "Unknown"
-	}
-}
-
 // Active is one resource that is, or may be, active here.
 type Active struct {
 	ID         string // Op.Instance, or Op.Resource when that is empty

@@ -50,6 +50,10 @@ func (m *machine) notice(id string, now time.Time) {
 	r.noticed = true
 	r.watchAfter = now.Add(watchPause)
 	for _, mon := range r.monitors {
-		mon.due = now
+		if mon.job != nil && !mon.job.began.IsZero() {
+			mon.again = true
+		} else {
+			mon.due = now
+		}
 	}
 }
