@@ -78,7 +78,7 @@ func (r *run) fits(n status.NodeID, need map[string]int) bool {
 }
 
 // banInsufficientCapacity bans a resource from nodes that cannot bear it and what must be with it (or, where none can, at
-// least itself). It returns the node with the most left.
+// least itself). If none can bear everything it returns the node with the most left.
 func (r *run) banInsufficientCapacity(id status.ResID) status.NodeID {
 	if !r.utilizationCounts() {
 		return status.NoNode
@@ -103,7 +103,9 @@ func (r *run) banInsufficientCapacity(id status.ResID) status.NodeID {
 			free = n
 		}
 	}
-	if !able {
+	if able {
+		free = status.NoNode
+	} else {
 		need = r.rsc(id).Utilization
 	}
 	for i := range t {

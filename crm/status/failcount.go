@@ -36,8 +36,6 @@ func (ev *Evaluator) failsOn(n NodeID) *failIndex {
 
 func (ev *Evaluator) indexFails(attrs map[string]string) *failIndex {
 	x := &failIndex{map[string]failRecord{}, map[string]failRecord{}}
-	feature := ev.s.Source.Get("crm_feature_set")
-	legacy := feature != "" && olderThan(feature, "3.0.13") // one count per resource then
 	for key, value := range attrs {
 		name, isCount := strings.CutPrefix(key, failCountPrefix)
 		if !isCount {
@@ -46,11 +44,11 @@ func (ev *Evaluator) indexFails(attrs map[string]string) *failIndex {
 				continue
 			}
 		}
-		if i := strings.LastIndexByte(name, '#'); i >= 0 && !legacy {
-			name = name[:i]
-		} else if !legacy {
+		i := strings.LastIndexByte(name, '#')
+		if i < 0 {
 			continue
 		}
+		name = name[:i]
 		for _, entry := range []struct {
 			index map[string]failRecord
 			name  string

@@ -74,6 +74,13 @@ func (u *unpacker) nodeState(n *Node, state *cib.Element) {
 
 func (u *unpacker) transientAttributes(n *Node, state *cib.Element) {
 	u.nodeAttributes(n, model.Sets(state.Child("transient_attributes"), "instance_attributes"), true)
+	capacity := map[string]int{}
+	u.values2ints(capacity, model.Sets(state.Child("transient_attributes"), "utilization"))
+	for name, value := range capacity {
+		if _, configured := n.Utilization[name]; !configured {
+			n.Utilization[name] = value
+		}
+	}
 	if f := n.Attributes["#feature-set"]; f != "" {
 		n.Feature = f
 	}
