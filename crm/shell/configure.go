@@ -177,11 +177,7 @@ func configureVerify(ctx context.Context, c *call) error {
 		return err
 	}
 	found := verify.Check(ctx, e.root(), c.agents)
-	for _, f := range found {
-		if f.Severity == cib.Warning {
-			c.warn("%s", strings.TrimPrefix(f.String(), "warning: "))
-		}
-	}
+	c.warnings(found)
 	return verify.Error(found)
 }
 

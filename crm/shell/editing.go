@@ -99,12 +99,27 @@ func (sh *Shell) verified(ctx context.Context, e *editing) error {
 	}
 	before := verify.Check(ctx, e.base.Root(), sh.agents)
 	fresh := slices.DeleteFunc(found, func(f verify.Finding) bool { return slices.Contains(before, f) })
-	for _, f := range fresh {
-		if f.Severity == cib.Warning {
+	sh.warnings(fresh)
+	return verify.Error(fresh)
+}
+
+// warningsShown bounds how many warnings are printed: a person reads no more.
+const warningsShown = 40
+
+// warnings prints the warnings among findings.
+func (sh *Shell) warnings(found []verify.Finding) {
+	n := 0
+	for _, f := range found {
+		if f.Severity != cib.Warning {
+			continue
+		}
+		if n++; n <= warningsShown {
 			sh.warn("%s", strings.TrimPrefix(f.String(), "warning: "))
 		}
 	}
-	return verify.Error(fresh)
+	if n > warningsShown {
+		sh.warn("and %d more", n-warningsShown)
+	}
 }
 
 // write commits the difference. When others have changed the configuration

@@ -3,11 +3,9 @@ package shell
 import (
 	"context"
 
+	"systole/crm/exit"
 	"systole/crm/shell/mon"
 	"systole/crm/shell/verify"
-
-	"systole/crm/cib"
-	"systole/crm/exit"
 )
 
 // statusWords are crmsh's words for options of crm_mon.
@@ -40,11 +38,7 @@ func verifyCluster(ctx context.Context, c *call) error {
 		return err
 	}
 	found := verify.Check(ctx, base.Root(), c.agents)
-	for _, f := range found {
-		if f.Severity == cib.Warning {
-			c.warn("%s", f.String()[len("warning: "):])
-		}
-	}
+	c.warnings(found)
 	return verify.Error(found)
 }
 
