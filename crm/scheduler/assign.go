@@ -332,6 +332,7 @@ func (r *run) assignClone(id status.ResID, prefer status.NodeID, stopIfFail bool
 		r.setInstanceRoles(id)
 	}
 	st.provisional, st.assigning = false, false
+	slices.SortStableFunc(st.children, r.compareNumbers)
 }
 
 func (r *run) assignBundle(id status.ResID, prefer status.NodeID, stopIfFail bool) {
@@ -412,6 +413,8 @@ func (r *run) thresholdReached(id status.ResID, n status.NodeID) bool {
 	count, _ := r.ev.FailCount(id, n, true, true, nil)
 	return count > 0 && rsc.MigrationThreshold <= count
 }
+
+func (r *run) compareNumbers(a, b status.ResID) int { return r.instanceNumber(a) - r.instanceNumber(b) }
 
 // instanceNumber is the number at the end of an instance's or replica's name.
 func (r *run) instanceNumber(id status.ResID) int {

@@ -407,10 +407,6 @@ func (r *run) attributes(id actionID, onNode bool) []cib.Attr {
 			r.resourceMeta(p, put)
 		}
 		r.guestMeta(id, meta)
-	case a.task == "stonith" && a.node != status.NoNode:
-		for _, name := range sortedKeys(r.s.Nodes[a.node].Attributes) {
-			meta(name, r.s.Nodes[a.node].Attributes[name])
-		}
 	}
 	out := make([]cib.Attr, 0, len(v))
 	for _, name := range sortedKeys(v) {

@@ -209,7 +209,7 @@ func (r *run) internalClone(id status.ResID) {
 		r.order(id, "running", id, "promote", runnableFirst)
 	}
 	if rsc.Clone.Ordered {
-		slices.SortStableFunc(r.res[id].children, func(a, b status.ResID) int { return r.instanceNumber(a) - r.instanceNumber(b) })
+		slices.SortStableFunc(r.res[id].children, r.compareNumbers)
 	}
 	kids := r.res[id].children
 	for k, i := range kids {

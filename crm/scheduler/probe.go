@@ -72,7 +72,7 @@ func (r *run) probeClone(id status.ResID, n status.NodeID) bool {
 	} else if i := slices.IndexFunc(kids, func(i status.ResID) bool { return r.nextNode(i) == n }); i >= 0 {
 		child = kids[i]
 	} else if len(kids) > 0 {
-		slices.SortStableFunc(kids, func(a, b status.ResID) int { return r.instanceNumber(a) - r.instanceNumber(b) })
+		slices.SortStableFunc(kids, r.compareNumbers)
 		child = kids[0]
 	}
 	return child != status.NoRes && r.probe(child, n)
