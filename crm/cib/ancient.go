@@ -138,11 +138,6 @@ func (u *upgrader) ancientColocation(e *Element) *Element {
 			u.note("%s of colocation %q is %s", a.Name, e.ID(), a.Value)
 		}
 	}
-	for _, a := range []string{"node-attribute"} {
-		if v, ok := e.Lookup(a); ok && v == "" {
-			e = e.Without(a)
-		}
-	}
 	return e
 }
 

@@ -1,6 +1,7 @@
 package cib
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -60,16 +61,16 @@ func (c *CIB) Apply(ops []Op, expected *Version, by Stamp) (*CIB, error) {
 	if expected != nil && !expected.expects(c.version) {
 		return c, exit.Errorf(exit.Old, "the CIB is at version %s, not %s: read it again and repeat the change", c.version, *expected)
 	}
-	root, bumped := c.root, false
+	root := c.root
 	for i, op := range ops {
 		next, err := op.apply(root)
 		if err != nil {
 			return c, exit.With(exit.Of(err), fmt.Errorf("operation %d (%s %s): %w", i+1, op.Kind, op.where(), err))
 		}
 		root = next
-		bumped = bumped || op.Kind == OpBump
 	}
-	return c.advance(root, bumped, by)
+	has := func(kind OpKind) bool { return slices.ContainsFunc(ops, func(op Op) bool { return op.Kind == kind }) }
+	return c.advance(root, has(OpBump), has(OpPatch), by)
 }
 
 func (op Op) where() string {
@@ -83,14 +84,13 @@ func (op Op) where() string {
 }
 
 // advance makes the next CIB of a changed root: checks it and moves the version.
-func (c *CIB) advance(root *Element, bumped bool, by Stamp) (*CIB, error) {
+func (c *CIB) advance(root *Element, bumped, patched bool, by Stamp) (*CIB, error) {
 	next, err := FromRoot(root)
 	if err != nil {
 		return c, err
 	}
 	configuration := bumped || !Equal(c.Configuration(), next.Configuration()) || !equalSettings(c.root, root)
-	status := !Equal(c.Status(), next.Status()) || !equalAttrs(c.root.attrs, root.attrs)
-	if !configuration && !status {
+	if !configuration && Equal(c.Status(), next.Status()) && equalAttrs(c.root.attrs, root.attrs) {
 		return c, nil
 	}
 	if configuration {
@@ -98,19 +98,34 @@ func (c *CIB) advance(root *Element, bumped bool, by Stamp) (*CIB, error) {
 			return c, err
 		}
 	}
-	v := next.version
-	switch asked := v.Compare(c.version) > 0; { // a version written by hand stands, if it is newer
-	case asked && (v.AdminEpoch > c.version.AdminEpoch || v.Epoch > c.version.Epoch):
-	case configuration:
-		v = Version{max(v.AdminEpoch, c.version.AdminEpoch), c.version.Epoch + 1, 0}
-	default:
-		v = Version{c.version.AdminEpoch, c.version.Epoch, c.version.NumUpdates + 1}
+	v, err := c.nextVersion(next.version, configuration, patched)
+	if err != nil {
+		return c, err
 	}
 	next = next.WithVersion(v)
 	if configuration && !by.Time.IsZero() {
 		next.root = by.write(next.root)
 	}
 	return next, nil
+}
+
+// nextVersion goes on from the version there is, or from a later one that the
+// change wrote itself (by hand, or in a whole document). A patch brings the version
+// that its author's change had.
+func (c *CIB) nextVersion(written Version, configuration, patched bool) (Version, error) {
+	v := c.version
+	switch order := cmp.Or(cmp.Compare(written.AdminEpoch, v.AdminEpoch), cmp.Compare(written.Epoch, v.Epoch)); {
+	case order < 0:
+		return v, exit.Errorf(exit.Old, "the change would take the version from %s back to %s", v, written)
+	case order > 0 && patched:
+		return written, nil
+	case order > 0:
+		v = written
+	}
+	if configuration {
+		return Version{v.AdminEpoch, v.Epoch + 1, 0}, nil
+	}
+	return Version{v.AdminEpoch, v.Epoch, v.NumUpdates + 1}, nil
 }
 
 // equalSettings compares the attributes of <cib> that belong to the configuration.
@@ -276,7 +291,7 @@ func createIn(e, data *Element) (*Element, error) {
 		case i < 0 || c.name == commentName:
 			e = e.Append(c)
 		case hasID || len(c.children) == 0:
-			return nil, exit.Errorf(exit.Exists, "%s is there already", (&pathStep{name: c.name, id: c.ID(), hasID: hasID}).String())
+			return nil, exit.Errorf(exit.Exists, "%s is there already", describe(c))
 		default:
 			sub, err := createIn(e.children[i], c)
 			if err != nil {
@@ -306,7 +321,7 @@ func (op Op) modify(root *Element, at Path, data *Element) (*Element, error) {
 		return found.Set(root, Merge(found.In(root), data)), nil
 	}
 	if !op.AllowCreate {
-		return nil, exit.Errorf(exit.NoSuch, "%s is not there", (&pathStep{name: data.name, id: data.ID(), hasID: true}).String())
+		return nil, exit.Errorf(exit.NoSuch, "%s is not there", describe(data))
 	}
 	return at.Set(root, target.Append(Merge(New(data.name), data))), nil
 }
@@ -320,7 +335,7 @@ func (op Op) replace(root *Element, at Path, data *Element) (*Element, error) {
 	}
 	found, ok := findLike(at.In(root), data, sameKey)
 	if !ok {
-		return nil, exit.Errorf(exit.NoSuch, "%s is not there", (&pathStep{name: data.name, id: data.ID(), hasID: true}).String())
+		return nil, exit.Errorf(exit.NoSuch, "%s is not there", describe(data))
 	}
 	return append(at[:len(at):len(at)], found...).Set(root, data), nil
 }
@@ -387,6 +402,12 @@ func patterns(target, data *Element) []*Element {
 	return []*Element{data}
 }
 
+// describe names an element in an error: <primitive id="p">.
+func describe(e *Element) string {
+	id, hasID := e.Lookup("id")
+	return pathStep{name: e.name, id: id, hasID: hasID}.String()
+}
+
 // deleteAll removes what the paths lead to, last first so that they stay good.
 func deleteAll(root *Element, found []Path) (*Element, error) {
 	sortPaths(found)
@@ -428,8 +449,5 @@ func erased(root *Element) (*Element, error) {
 	if err != nil {
 		return nil, exit.With(exit.Config, err)
 	}
-	return root.WithChildren(Empty().root.children...).
-		With("admin_epoch", strconv.Itoa(v.AdminEpoch+1)).
-		With("epoch", strconv.Itoa(v.Epoch+1)).
-		With("num_updates", "0"), nil
+	return root.WithChildren(Empty().root.children...).With("admin_epoch", strconv.Itoa(v.AdminEpoch+1)), nil
 }

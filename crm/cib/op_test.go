@@ -75,7 +75,10 @@ var opCases = []struct {
 	{name: "count up what is not there", op: Op{Kind: OpModify, Section: "nodes"}, data: `<node id="1" description="description+=5"/>`, find: `//node[@description='5']`, at: "1.6.0"},
 	{name: "modify the status", op: Op{Kind: OpModify, Section: "status"}, data: `<node_state id="1" crmd="online"/>`, find: `//node_state[@uname='a' and @crmd='online']`, at: "1.5.8"},
 	{name: "modify nothing", op: Op{Kind: OpModify, Section: "nodes"}, data: `<node id="1" uname="a"/>`},
-	{name: "raise admin_epoch by hand", op: Op{Kind: OpModify}, data: `<cib admin_epoch="7"/>`, at: "7.5.7"},
+	{name: "raise admin_epoch by hand", op: Op{Kind: OpModify}, data: `<cib admin_epoch="7"/>`, at: "7.5.8"},
+	{name: "raise admin_epoch by one", op: Op{Kind: OpModify}, data: `<cib admin_epoch="admin_epoch++"/>`, at: "2.5.8"},
+	{name: "lower epoch by hand", op: Op{Kind: OpModify}, data: `<cib epoch="3"/>`, code: exit.Old},
+	{name: "change a setting", op: Op{Kind: OpModify}, data: `<cib have-quorum="1"/>`, at: "1.5.8"},
 
 	{name: "replace an element", op: Op{Kind: OpReplace, Section: "resources"}, data: `<primitive id="p" class="lsb" type="x"/>`, find: `//resources/primitive[1][@class='lsb' and not(operations)]`, at: "1.6.0"},
 	{name: "replace a section", op: Op{Kind: OpReplace, Section: "resources"}, data: `<resources><primitive id="n" class="lsb" type="x"/></resources>`, find: `//resources[count(*)=1]/primitive[@id='n']`, at: "1.6.0"},
@@ -87,6 +90,7 @@ var opCases = []struct {
 	{name: "replace with a document without status", op: Op{Kind: OpReplace}, data: strings.Replace(strings.Replace(opBase, `id="q"`, `id="qq"`, 1), `<status><node_state id="1" uname="a"/></status>`, "", 1),
 		find: `/cib[configuration//primitive[@id='qq']]/status/node_state`, at: "1.6.0"},
 	{name: "replace with the same document", op: Op{Kind: OpReplace}, data: opBase},
+	{name: "replace with a later document", op: Op{Kind: OpReplace}, data: strings.NewReplacer(`epoch="5"`, `epoch="9"`, `id="q"`, `id="qq"`).Replace(opBase), find: `//primitive[@id='qq']`, at: "1.10.0"},
 	{name: "replace with an older document", op: Op{Kind: OpReplace}, data: strings.Replace(opBase, `num_updates="7"`, `num_updates="6"`, 1), code: exit.Old},
 
 	{name: "delete by attribute", op: Op{Kind: OpDelete, Section: "nodes"}, data: `<node uname="b"/>`, gone: `//node[@id='2']`, at: "1.6.0"},
@@ -111,6 +115,9 @@ var opCases = []struct {
 
 	{name: "patch without version", op: Op{Kind: OpPatch}, data: `<diff format="2"><change operation="create" path="/cib/configuration/resources" position="1"><primitive id="z" class="lsb" type="x"/></change></diff>`,
 		find: `//resources/primitive[1][@id='z']`, at: "1.6.0"},
+	{name: "patch with its version", op: Op{Kind: OpPatch}, data: `<diff format="2"><version><source admin_epoch="1" epoch="5" num_updates="7"/><target admin_epoch="1" epoch="8" num_updates="0"/></version>` +
+		`<change operation="modify" path="/cib"><change-list><change-attr name="epoch" operation="set" value="8"/><change-attr name="num_updates" operation="set" value="0"/></change-list></change>` +
+		`<change operation="delete" path="/cib/configuration/resources/primitive[@id='q']"/></diff>`, gone: `//primitive[@id='q']`, at: "1.8.0"},
 	{name: "patch with an older version", op: Op{Kind: OpPatch}, data: `<diff format="2"><version><source admin_epoch="1" epoch="5" num_updates="6"/><target admin_epoch="1" epoch="6" num_updates="0"/></version></diff>`, code: exit.Old},
 	{name: "patch with a later version", op: Op{Kind: OpPatch}, data: `<diff format="2"><version><source admin_epoch="1" epoch="8" num_updates="6"/><target admin_epoch="1" epoch="9" num_updates="0"/></version></diff>`, code: exit.Error},
 	{name: "patch that makes an id twice", op: Op{Kind: OpPatch}, data: `<diff format="2"><change operation="create" path="/cib/configuration/resources" position="0"><primitive id="p" class="lsb" type="x"/></change></diff>`, code: exit.Config},

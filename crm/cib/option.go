@@ -1,5 +1,7 @@
 package cib
 
+import "slices"
+
 // optionKinds says what the values of known options and meta-attributes look
 // like. They are free text to the vocabulary, so a wrong one is a warning: the
 // default is used in its place. Source: Pacemaker Explained, "Cluster Options",
@@ -41,14 +43,13 @@ func (v *validator) nvpair(at Path, e *Element) {
 	case hasID && !hasName:
 		v.add(Error, at, "<nvpair> has no name")
 	}
-	parent, _ := at.Parent()
-	set := parent.In(v.root).name
-	if set != "cluster_property_set" && set != "meta_attributes" {
-		return
-	}
 	check := optionKinds[e.Get("name")]
 	value, hasValue := e.Lookup("value")
 	if check == nil || !hasValue {
+		return
+	}
+	set := slices.Concat(v.under, at[:len(at)-1]).In(v.root).name
+	if set != "cluster_property_set" && set != "meta_attributes" {
 		return
 	}
 	if wrong := check(value); wrong != "" {

@@ -4,39 +4,34 @@ import "strings"
 
 // references checks that ids are there where they must be, are given once, and
 // that what is referred to exists.
-func (v *validator) references() {
+func (v *validator) references(conf *Element) {
 	ids := make(map[string]*Element)
-	for at, e := range Walk(v.root.Child("configuration")) {
+	for at, e := range Walk(conf) {
 		id, ok := e.Lookup("id")
-		if !ok || !v.declares(e) {
+		if !ok || !declares(e) {
 			continue
 		}
 		if first := ids[id]; first != nil {
-			v.add(Error, v.inConfiguration(at), "the id %q is used twice, also by the <%s> on line %d: rename one", id, first.name, first.line)
+			v.add(Error, at, "the id %q is used twice, also by the <%s> on line %d: rename one", id, first.name, first.line)
 			continue
 		}
 		ids[id] = e
 	}
-	for at, e := range Walk(v.root.Child("configuration")) {
-		v.refersTo(v.inConfiguration(at), e, ids)
+	for at, e := range Walk(conf) {
+		v.refersTo(at, e, ids)
 	}
 }
 
 // declares tells whether the element's id names it, rather than another element.
 // Node ids are names outside of the document's.
-func (v *validator) declares(e *Element) bool {
+func declares(e *Element) bool {
 	return vocabulary[e.name].attrs["id"].kind == "id"
 }
 
-// inConfiguration turns a path below <configuration> into one below the root.
-func (v *validator) inConfiguration(at Path) Path {
-	i := v.root.IndexFunc(func(e *Element) bool { return e.name == "configuration" })
-	return append(Path{i}, at...)
-}
-
 func (v *validator) refersTo(at Path, e *Element, ids map[string]*Element) {
+	attrs := vocabulary[e.name].attrs
 	for _, a := range e.attrs {
-		switch vocabulary[e.name].attrs[a.Name].kind {
+		switch attrs[a.Name].kind {
 		case "resource":
 			if target := ids[a.Value]; target == nil || !isResource(target) && target.name != "tag" && target.name != "template" {
 				v.add(Error, at, "%s=%q is no resource, template or tag: create it or name another", a.Name, a.Value)

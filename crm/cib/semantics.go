@@ -10,28 +10,35 @@ import (
 	"systole/crm/score"
 )
 
-// semantics checks what the vocabulary alone cannot say: which attributes and
-// children an element needs together.
-func (v *validator) semantics() {
-	at := v.inConfiguration(nil)
-	if at[0] < 0 {
-		v.add(Error, nil, "<cib> has no <configuration>")
-		return
+// sections: what every document has.
+func (v *validator) sections() {
+	for _, section := range []string{"configuration", "status"} {
+		if v.root.Child(section) == nil {
+			v.add(Error, nil, "<cib> has no <%s>", section)
+		}
 	}
-	if v.root.Child("status") == nil {
-		v.add(Error, nil, "<cib> has no <status>")
+	if v.root.Child("configuration") == nil {
+		return
 	}
 	for _, section := range []string{"crm_config", "nodes", "resources", "constraints"} {
 		if v.root.Path("configuration", section) == nil {
-			v.add(Error, at, "<configuration> has no <%s>: add an empty one", section)
+			v.add(Error, nil, "<configuration> has no <%s>: add an empty one", section)
 		}
 	}
-	for below, e := range Walk(v.root.Child("configuration")) {
+}
+
+// semantics checks what the vocabulary alone cannot say: which attributes and
+// children an element needs together.
+func (v *validator) semantics(conf *Element) {
+	for at, e := range Walk(conf) {
 		if check := shapes[e.name]; check != nil {
-			check(v, v.inConfiguration(below), e)
+			check(v, at, e)
 		}
 	}
-	v.orderCycles()
+	if i := slices.IndexFunc(conf.children, func(e *Element) bool { return e.name == "constraints" }); i >= 0 {
+		v.under = append(v.under, i)
+		v.orderCycles(conf.children[i])
+	}
 }
 
 // shapes are the checks by tag.
@@ -310,10 +317,10 @@ func (v *validator) set(at Path, e *Element) {
 }
 
 // orderCycles finds resources that must each start after the other.
-func (v *validator) orderCycles() {
+func (v *validator) orderCycles(constraints *Element) {
 	next := make(map[string][]string)
 	where := make(map[string]Path)
-	for at, e := range Walk(v.root.Path("configuration", "constraints")) {
+	for at, e := range Walk(constraints) {
 		if e.name != "rsc_order" || e.Get("kind") == "Optional" || e.Get("kind") == "Serialize" || e.Get("kind") == "" && score.ParseOr(e.Get("score"), 1) <= 0 {
 			continue
 		}
@@ -337,7 +344,7 @@ func (v *validator) orderCycles() {
 			switch state[then] {
 			case open:
 				circle := append(slices.Clone(trail[slices.Index(trail, then):]), then)
-				v.add(Warning, v.inConstraints(where[rsc+" "+then]), "these must start one after the other in a circle, so none ever will: %s", strings.Join(circle, ", "))
+				v.add(Warning, where[rsc+" "+then], "these must start one after the other in a circle, so none ever will: %s", strings.Join(circle, ", "))
 			case fresh:
 				visit(then, trail)
 			}
@@ -349,9 +356,4 @@ func (v *validator) orderCycles() {
 			visit(rsc, nil)
 		}
 	}
-}
-
-func (v *validator) inConstraints(at Path) Path {
-	i := v.root.Child("configuration").IndexFunc(func(e *Element) bool { return e.name == "constraints" })
-	return append(append(v.inConfiguration(nil), i), at...)
 }

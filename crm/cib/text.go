@@ -25,12 +25,9 @@ func IsName(text string) bool { return isName([]byte(text)) }
 // ids Pacemaker makes ("fail-count-r#stop_0" → "fail-count-r.stop_0").
 func CleanID(text string) string {
 	return strings.Map(func(r rune) rune {
-		switch {
-		case r == ':' || !isNameRune(r):
+		if r == ':' || !IsName("_"+string(r)) {
 			return '.'
 		}
 		return r
 	}, text)
 }
-
-func isNameRune(r rune) bool { return isName([]byte("_" + string(r))) }

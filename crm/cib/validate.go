@@ -59,8 +59,12 @@ func Validate(root *Element) []Problem {
 		return v.problems
 	}
 	v.element(nil, root)
-	v.references()
-	v.semantics()
+	v.sections()
+	if conf := root.Child("configuration"); conf != nil {
+		v.under = Path{slices.Index(root.children, conf)}
+		v.references(conf)
+		v.semantics(conf)
+	}
 	if v.schema == schemaNone {
 		for i := range v.problems {
 			v.problems[i].Severity = Warning
@@ -108,11 +112,13 @@ func schemaOf(root *Element) schema {
 type validator struct {
 	root     *Element
 	schema   schema
+	under    Path // where the paths given to add begin
 	problems []Problem
 }
 
-// add notes a problem of the element at the path.
+// add notes a problem of the element at the path below v.under.
 func (v *validator) add(severity Severity, at Path, format string, args ...any) {
+	at = slices.Concat(v.under, at)
 	v.problems = append(v.problems, Problem{severity, at.IDPath(v.root), at.In(v.root).line, fmt.Sprintf(format, args...)})
 }
 
