@@ -30,6 +30,7 @@ type world struct {
 	members map[string]Member
 	nodes   map[string]*testNode
 	skew    time.Duration // of every clock
+	unknown bool          // hosts know nothing of the cluster, and wait
 	done    []string      // what hosts were told to do, in order
 }
 
@@ -210,7 +211,16 @@ func (h *testHost) DC() (string, bool) {
 	defer h.world.mu.Unlock()
 	return h.world.dc, h.world.dc == h.name
 }
-func (h *testHost) Members(context.Context) ([]Member, error) { return h.world.list(), nil }
+func (h *testHost) Members(ctx context.Context) ([]Member, error) {
+	h.world.mu.Lock()
+	unknown := h.world.unknown
+	h.world.mu.Unlock()
+	if unknown {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return h.world.list(), nil
+}
 func (h *testHost) CIB(context.Context) ([]byte, error) {
 	return []byte(`<cib validate-with="pacemaker-3.9" admin_epoch="0" epoch="7" num_updates="3"><configuration><crm_config/><nodes><node id="1" uname="n1"/><node id="2" uname="n2"><instance_attributes id="i"/></node></nodes><resources><primitive id="vip" class="ocf" provider="systole" type="IPaddr2"/></resources><constraints/></configuration><status><node_state id="1"/></status></cib>`), nil
 }

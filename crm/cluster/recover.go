@@ -58,7 +58,7 @@ func Recover(ctx context.Context, o RecoverOptions) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	if _, err := d.adopt(d.Trust().revoking(dropped...)); err != nil {
+	if _, err := d.adopt(d.Trust().alone(dropped, o.Now)); err != nil {
 		return Report{}, err
 	}
 	self, _ := find(d.Members(), d.Identity().Node)

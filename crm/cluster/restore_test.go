@@ -127,6 +127,9 @@ func TestRecover(t *testing.T) {
 	if tr := d.Trust(); tr.Revoked["n2"] == 0 || tr.Revoked["n3"] == 0 || tr.Revoked["n1"] != 0 {
 		t.Errorf("revoked: %v", tr.Revoked)
 	}
+	if old := b.dir.Trust().Keys[0]; len(d.Trust().Keys) != 1 || string(d.Trust().Keys[0]) == string(old) {
+		t.Error("a lost node's beats would still be heard: the cluster key is the old one")
+	}
 	if m := d.Members(); len(m) != 1 || m[0].Name != "n1" {
 		t.Errorf("members: %v", m)
 	}
@@ -169,9 +172,11 @@ func TestStatusNamesALostQuorum(t *testing.T) {
 	if got := strings.Join(a.server.Warnings(t.Context()), "\n"); !strings.Contains(got, "There is no DC at the moment.") || strings.Contains(got, "Quorum is lost") {
 		t.Errorf("an election, with all nodes there: %s", got)
 	}
-	b.stop() // the CIB goes on calling it online
-	got := strings.Join(a.server.Warnings(t.Context()), "\n")
-	if !strings.Contains(got, "Quorum is lost: of 2 voters n2 do not answer") || !strings.Contains(got, `"crm cluster recover --lost n2"`) {
-		t.Errorf("warnings: %s", got)
+	b.stop()                                       // the CIB goes on calling it online
+	for _, w.unknown = range []bool{false, true} { // true: started again without a majority
+		got := strings.Join(a.server.Warnings(t.Context()), "\n")
+		if !strings.Contains(got, "Quorum is lost: of 2 voters n2 do not answer") || !strings.Contains(got, `"crm cluster recover --lost n2"`) {
+			t.Errorf("warnings: %s", got)
+		}
 	}
 }

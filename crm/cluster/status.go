@@ -37,7 +37,7 @@ func (s *Server) token(ctx context.Context, r TokenRequest) (TokenReply, error) 
 
 // status answers "crm cluster status".
 func (s *Server) status(ctx context.Context, _ struct{}) (Status, error) {
-	members, err := s.o.Host.Members(ctx)
+	members, err := s.known(ctx)
 	if err != nil {
 		return Status{}, err
 	}
@@ -63,6 +63,22 @@ func (s *Server) status(ctx context.Context, _ struct{}) (Status, error) {
 	st.Majority = st.Voters/2 + 1
 	st.Warnings = warnings(st, trust, s.o.Dir.Certificate(), s.o.Now())
 	return st, nil
+}
+
+// known are the members as the node knows them. One that was started without a
+// majority has nothing of its log applied and would wait for a DC: then what was
+// written down last has to do, so that status can say who is missing.
+func (s *Server) known(ctx context.Context) ([]Member, error) {
+	short, cancel := context.WithTimeout(ctx, helloTimeout)
+	defer cancel()
+	members, err := s.o.Host.Members(short)
+	if err == nil || ctx.Err() != nil {
+		return members, err
+	}
+	if last := s.o.Dir.Members(); len(last) > 0 {
+		return last, nil
+	}
+	return nil, err
 }
 
 // helloTimeout is how long a node may take to show that it lives.

@@ -110,6 +110,16 @@ func (t Trust) revoking(names ...string) Trust {
 	return n
 }
 
+// alone is the document of a node that goes on without all others: their
+// certificates are refused, and so are the beats and the gossip they seal with
+// the key they know. Nobody is left to take steps with.
+func (t Trust) alone(others []string, now time.Time) Trust {
+	n := t.revoking(others...)
+	n.Keys = []Secret{random(transport.KeySize)}
+	n.KeyMade = now.UTC().Truncate(time.Second)
+	return n
+}
+
 // A key is replaced in three documents, so that at each moment every node opens
 // what any other seals, whichever of two neighbouring documents either has.
 
