@@ -207,6 +207,7 @@ func (c *Controller) advance(now time.Time) {
 			c.finish(now)
 		case c.cause == "" && !c.recheck.IsZero() && !now.Before(c.recheck):
 			c.cause = "time for a recheck"
+			clear(c.fenceFailures)
 		case c.cause == "" || now.Before(c.notUntil) || c.unwritten():
 			return
 		default:
@@ -255,7 +256,7 @@ func (c *Controller) finish(now time.Time) {
 		level = Warn
 		c.cause = "" // the same plan would stall again; wait for a new fact or the recheck
 	default:
-		if c.cause == "" {
+		if c.cause == "" && !c.run.gaveUp {
 			c.cause = "transition " + state.String()
 		}
 	}

@@ -146,7 +146,7 @@ func TestFailedFencingIsTriedAgainLater(t *testing.T) {
 	s.plans = slices.Repeat([]func(*transition.Graph){fence}, 100)
 	s.step(NodeLost{Node: "b"})
 	s.commit()
-	for range maxFenceFailures + 5 {
+	for range maxFenceFailures {
 		f := s.fences[len(s.fences)-1]
 		s.step(FenceDone{Target: "b", Transition: f.Transition, Action: f.ID, Reason: "no power"})
 		if at := s.ctl.Wake(); !at.After(s.now) {
@@ -157,6 +157,14 @@ func TestFailedFencingIsTriedAgainLater(t *testing.T) {
 	}
 	if len(s.fences) != maxFenceFailures {
 		t.Errorf("fenced %d times, want %d", len(s.fences), maxFenceFailures)
+	}
+	if s.planned > maxFenceFailures+2 {
+		t.Errorf("%d plans: it goes on although it gave up", s.planned)
+	}
+	s.now = s.ctl.Wake() // the recheck tries again
+	s.step(Tick{})
+	if len(s.fences) != maxFenceFailures+1 {
+		t.Errorf("fenced %d times after the recheck", len(s.fences))
 	}
 	if _, ordered := s.orders["start r a"]; ordered {
 		t.Error("r was started although b was never fenced")

@@ -18,6 +18,8 @@ type run struct {
 	// refused says that an order was refused or a fencing failed: plan again,
 	// but not at once.
 	refused bool
+	// gaveUp says that a fencing was not even tried any more.
+	gaveUp bool
 }
 
 // walk starts everything that may start now, in as many passes as there is
@@ -56,6 +58,7 @@ func (c *Controller) start(a *transition.Action) (o Order, record bool) {
 		}
 		o := c.order(a)
 		if m := c.nodes[o.Node]; m == nil || m.found != ready {
+			c.run.refused = true
 			c.confirm(a.ID, transition.ActionFailed)
 			break
 		}
@@ -99,8 +102,9 @@ func (c *Controller) startCluster(a *transition.Action) {
 	switch a.Task {
 	case transition.TaskFence:
 		if c.fenceFailures[a.Node] >= maxFenceFailures {
-			c.say(Warn, "fencing given up until something changes", "target", a.Node, "failures", c.fenceFailures[a.Node])
-			c.confirm(a.ID, transition.ActionFailed)
+			c.say(Warn, "fencing given up until the configuration changes or the recheck", "target", a.Node, "failures", c.fenceFailures[a.Node])
+			c.run.gaveUp = true
+			c.run.Confirm(a.ID, transition.ActionFailed) // no cause for another plan
 			return
 		}
 		c.effects = append(c.effects, Fence{

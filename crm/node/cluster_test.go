@@ -14,6 +14,7 @@ import (
 
 	"systole/crm/cib"
 	"systole/crm/controller"
+	"systole/crm/fencing"
 	"systole/crm/lease"
 	"systole/crm/scheduler"
 	"systole/crm/store"
@@ -90,6 +91,21 @@ func (w *world) Execute(ctx context.Context, op resources.Op) resources.Result {
 		if !on[op.Node] {
 			return resources.Result{Code: resources.NotRunning}
 		}
+	}
+	return resources.Result{}
+}
+
+// Fence implements Fencer: it switches a machine off.
+func (w *world) Fence(_ context.Context, c fencing.Call) resources.Result {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	call := "fence " + c.Target
+	w.calls = append(w.calls, call)
+	if code, ok := w.failOn[call]; ok {
+		return resources.Result{Code: code}
+	}
+	for _, on := range w.active {
+		delete(on, c.Target)
 	}
 	return resources.Result{}
 }
@@ -181,6 +197,9 @@ func testCIB(nodes []string, rsc int, options []string) *cib.CIB {
 		fmt.Fprintf(&b, `<node id="%d" uname="%s"/>`, i+1, n)
 	}
 	b.WriteString(`</nodes><resources>`)
+	if !slices.Equal(options, noFencing) {
+		b.WriteString(`<primitive id="power" class="stonith" type="fence_toy"><instance_attributes id="power-i"><nvpair id="power-i-c" name="pcmk_host_check" value="none"/></instance_attributes></primitive>`)
+	}
 	for i := range rsc {
 		b.WriteString(toy(i + 1))
 	}
@@ -247,8 +266,8 @@ func (n *testNode) daemon(bootstrap *cib.CIB) {
 		Clock: func() time.Duration { return time.Hour + time.Since(n.c.born) },
 		Store: store.Config{Memory: n.disk, Incarnation: "1", Bootstrap: bootstrap}, Peers: func() map[string]string { return peers },
 		Lookup:   func(resources.AgentID) (resources.Agent, error) { return n.c.world, nil },
-		Harmless: func(resources.AgentID) bool { return true },
-		State:    n.state, Right: n.kept, Guard: n.guard(),
+		Harmless: func(resources.AgentID) bool { return true }, Fencer: n.c.world,
+		State: n.state, Right: n.kept, Guard: n.guard(),
 		Stop: func(cause string) {
 			select {
 			case n.cause <- cause:

@@ -263,3 +263,51 @@ func TestDCLossLeavesOthersAlone(t *testing.T) {
 		}
 	})
 }
+
+// With fencing, silence is no proof: the resource starts elsewhere after the
+// device has spoken, and only then.
+func TestLostNodeIsFencedFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := grow(t, 3, 1)
+		n := c.holder("r1")
+		n.kernel.timer.Stop() // no guard here: the machine hangs with its address up
+		n.kill()
+		c.until("r1 runs elsewhere", func() bool {
+			on := c.world.where("r1")
+			return len(on) == 1 && on[0] != n.name
+		})
+		c.neverTwice()
+		if got := c.world.count("fence " + n.name); got != 1 {
+			t.Errorf("fenced %d times", got)
+		}
+		c.until("settled", c.settled)
+		events, err := backend{c.dc().Node}.FenceHistory(t.Context(), n.name)
+		if err != nil || len(events) != 1 || events[0].State != "success" || events[0].Action != "reboot" {
+			t.Errorf("history: %+v, %v", events, err)
+		}
+	})
+}
+
+// Without the device's word nothing moves, until a human gives theirs.
+func TestFencingFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := grow(t, 3, 1)
+		n := c.holder("r1")
+		n.kernel.timer.Stop()
+		c.world.failOn["fence "+n.name] = resources.ErrGeneric
+		if err := (backend{c.dc().Node}).ConfirmFence(t.Context(), n.name); api.ExitCode(err) != api.CodeUnsafe {
+			t.Errorf("a node that beats was taken for down: %v", err)
+		}
+		n.kill()
+		time.Sleep(30 * time.Second)
+		if on := c.world.where("r1"); !slices.Equal(on, []string{n.name}) {
+			t.Fatalf("r1 runs on %v although %s was never fenced", on, n.name)
+		}
+		c.world.off(n.name)
+		if err := (backend{c.dc().Node}).ConfirmFence(t.Context(), n.name); err != nil {
+			t.Fatal(err)
+		}
+		c.until("r1 runs elsewhere", func() bool { return len(c.world.where("r1")) == 1 })
+		c.neverTwice()
+	})
+}
