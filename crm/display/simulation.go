@@ -377,22 +377,24 @@ func scoreElement(st *status.Status, r scheduler.ScoreRecord) *cib.Element {
 func changeElement(c scheduler.Change) *cib.Element {
 	if onNode(c) {
 		node, _, _ := strings.Cut(c.Subject, " ")
-		_, task, fencing := strings.Cut(strings.TrimSuffix(c.Verb, ")"), "(")
-		if !fencing {
-			task = strings.ToLower(c.Verb)
-		}
-		return element("node_action", "task", task, "node", node, "reason", c.Reason)
+		return element("node_action", "task", c.Verb, "node", node, "reason", c.Reason)
 	}
 	from, to, two := strings.Cut(c.Detail, " -> ")
+	first, second := parsePlace(from), parsePlace(to)
 	e := cib.New("rsc_action", "action", strings.ToLower(c.Verb), "resource", c.Subject)
 	switch {
-	case two:
-		fromRole, source := splitPlace(from)
-		toRole, dest := splitPlace(to)
-		e = with(e, "role", fromRole, "next-role", toRole, "source", source, "dest", dest)
+	case !two && (c.Verb == "Restart" || c.Verb == "Reload" || c.Verb == "Re-promote"):
+		e = with(e, "role", first.role, "source", first.node)
+	case !two:
+		e = with(e, "role", first.role, "node", first.node)
+	case first.node == "" && first.role == status.RoleStopped.String():
+		e = with(e, "role", first.role, "next-role", second.role, "dest", second.node)
+	case first.node == "":
+		e = with(e, "role", first.role, "next-role", second.role, "source", second.node)
+	case first.role == "": // moved in the same role
+		e = with(e, "source", first.node, "dest", second.node, "role", second.role)
 	default:
-		role, node := splitPlace(from)
-		e = with(e, "role", role, "node", node)
+		e = with(e, "role", first.role, "source", first.node, "next-role", second.role, "dest", second.node)
 	}
 	e = with(e, "reason", c.Reason)
 	if c.Blocked {
@@ -401,16 +403,21 @@ func changeElement(c scheduler.Change) *cib.Element {
 	return e
 }
 
-// splitPlace takes "Promoted node1" apart.
-func splitPlace(text string) (role, node string) {
-	first, rest, two := strings.Cut(text, " ")
-	switch {
-	case two:
-		return first, rest
-	case first == status.RoleStopped.String() || first == status.RolePromoted.String() || first == status.RoleUnpromoted.String():
-		return first, ""
+// place is one side of a planned change: a node, a role, or both.
+type place struct{ role, node string }
+
+// parsePlace reads "node1", "Promoted node1", "Stopped" or "node1 Unpromoted".
+func parsePlace(text string) place {
+	var p place
+	for _, word := range strings.Fields(text) {
+		switch word {
+		case status.RoleStopped.String(), status.RoleStarted.String(), status.RoleUnpromoted.String(), status.RolePromoted.String():
+			p.role = word
+		default:
+			p.node = word
+		}
 	}
-	return "", first
+	return p
 }
 
 func with(e *cib.Element, pairs ...string) *cib.Element {
