@@ -54,6 +54,7 @@ type probe struct {
 type Utterance struct {
 	At   time.Time
 	Node string
+	What string // the frame
 }
 
 // NewWire prepares to watch vip among the lab's nodes.
@@ -159,7 +160,7 @@ func (w *Wire) hear(f []byte, at time.Time) {
 		}
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		w.spoke(name, at)
+		w.spoke(name, at, fmt.Sprintf("ARP operation %d to %v", body[7], net.HardwareAddr(f[:6])))
 		if reply := body[7] == 2; reply && body[24] == 10 && body[25] == 77 && body[26] == 0 && body[27] >= firstProbeHost {
 			w.replied(int(body[27])-firstProbeHost, name, at)
 		}
@@ -167,9 +168,17 @@ func (w *Wire) hear(f []byte, at time.Time) {
 		if netip.AddrFrom4([4]byte(body[12:16])) == w.vip {
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			w.spoke(name, at)
+			w.spoke(name, at, packet(body))
 		}
 	}
+}
+
+// packet says in a few words what an IPv4 packet is.
+func packet(p []byte) string {
+	if header := int(p[0]&15) * 4; p[9] == unix.IPPROTO_TCP && len(p) >= header+14 {
+		return fmt.Sprintf("TCP with flags %#x", p[header+13])
+	}
+	return fmt.Sprintf("IP protocol %d", p[9])
 }
 
 func (w *Wire) replied(i int, name string, at time.Time) {
@@ -186,12 +195,14 @@ func (w *Wire) replied(i int, name string, at time.Time) {
 	}
 }
 
-func (w *Wire) spoke(name string, at time.Time) {
+func (w *Wire) spoke(name string, at time.Time, what string) {
 	if n := len(w.speakers); n == 0 || w.speakers[n-1].Node != name {
 		if n > 0 && at.Sub(w.last[name]) < flapWindow && !w.last[name].IsZero() {
-			w.violate("%s spoke for %s again %v after %s had taken over", name, w.vip, at.Sub(w.last[name]).Round(time.Millisecond), w.speakers[n-1].Node)
+			other := w.speakers[n-1]
+			w.violate("%s spoke for %s at %s (%s), %v after it had last and %v after %s had taken over (%s)", name, w.vip, at.Format("15:04:05.000"), what,
+				at.Sub(w.last[name]).Round(time.Millisecond), at.Sub(other.At).Round(time.Millisecond), other.Node, other.What)
 		}
-		w.speakers = append(w.speakers, Utterance{at, name})
+		w.speakers = append(w.speakers, Utterance{at, name, what})
 	}
 	w.last[name] = at
 }
