@@ -57,19 +57,21 @@ func (r *run) promotableNotifications(id status.ResID, promoting, demoting bool)
 	}
 }
 
-// notify makes the pseudo-actions "before" and "after" of a clone's task; nil if the clone does not notify.
+// notify makes the pseudo-actions before an action (unless there is none) and after its completion; nil if the resource
+// does not notify.
 func (r *run) notify(id status.ResID, task string, action, complete actionID) *notification {
 	if !r.rsc(id).Notify {
 		return nil
 	}
-	n := &notification{task: task}
-	n.pre = r.notifyPseudo(id, "notify", "pre", action, task)
-	r.actions[n.pre].flags |= runnable
-	n.preDone = r.notifyPseudo(id, "notified", "confirmed-pre", action, task)
-	r.actions[n.preDone].flags |= runnable
-	r.link(n.pre, n.preDone, orderOptional)
-	r.link(n.preDone, action, orderOptional)
-
+	n := &notification{task: task, pre: noAction, preDone: noAction}
+	if action != noAction {
+		n.pre = r.notifyPseudo(id, "notify", "pre", action, task)
+		r.actions[n.pre].flags |= runnable
+		n.preDone = r.notifyPseudo(id, "notified", "confirmed-pre", action, task)
+		r.actions[n.preDone].flags |= runnable
+		r.link(n.pre, n.preDone, orderOptional)
+		r.link(n.preDone, action, orderOptional)
+	}
 	n.post = r.notifyPseudo(id, "notify", "post", complete, task)
 	n.postDone = r.notifyPseudo(id, "notified", "confirmed-post", complete, task)
 	for _, a := range []actionID{n.post, n.postDone} {
@@ -82,7 +84,9 @@ func (r *run) notify(id status.ResID, task string, action, complete actionID) *n
 	}
 	r.link(complete, n.post, impliesThen)
 	r.link(n.post, n.postDone, impliesThen)
-	r.link(n.preDone, n.post, orderOptional)
+	if action != noAction {
+		r.link(n.preDone, n.post, orderOptional)
+	}
 	return n
 }
 
@@ -101,5 +105,3 @@ func (r *run) notifyPseudo(id status.ResID, task, kind string, of actionID, oper
 	act.set("notify_operation", operation)
 	return a
 }
-
-func (r *run) notificationsAfterFencing(stop actionID, id status.ResID, fence actionID) {}
