@@ -93,6 +93,9 @@ func (c *CIB) advance(root *Element, bumped, patched bool, by Stamp) (*CIB, erro
 	if !configuration && Equal(c.Status(), next.Status()) && equalAttrs(c.root.attrs, root.attrs) {
 		return c, nil
 	}
+	if d := depth(root); d > DefaultMaxDepth {
+		return c, exit.Errorf(exit.Config, "elements would nest %d deep, and a document deeper than %d cannot be read back", d, DefaultMaxDepth)
+	}
 	if configuration {
 		if err := c.accept(root); err != nil {
 			return c, err
@@ -126,6 +129,17 @@ func (c *CIB) nextVersion(written Version, configuration, patched bool) (Version
 		return Version{v.AdminEpoch, v.Epoch + 1, 0}, nil
 	}
 	return Version{v.AdminEpoch, v.Epoch, v.NumUpdates + 1}, nil
+}
+
+// depth is how deep elements nest; an element alone has 1. Comments do not count.
+func depth(e *Element) int {
+	deepest := 0
+	for _, c := range e.children {
+		if c.name != commentName {
+			deepest = max(deepest, depth(c))
+		}
+	}
+	return deepest + 1
 }
 
 // equalSettings compares the attributes of <cib> that belong to the configuration.

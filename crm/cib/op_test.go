@@ -210,6 +210,24 @@ func TestStampGoesWithConfigurationOnly(t *testing.T) {
 	}
 }
 
+// Whatever was accepted can be read back from a snapshot, also what grew step by step.
+func TestDepthIsBounded(t *testing.T) {
+	c, _ := ParseCIB([]byte(opBase))
+	var err error
+	for n := 0; err == nil; n++ {
+		if n > DefaultMaxDepth {
+			t.Fatal("grows without end")
+		}
+		c, err = c.Apply([]Op{{Kind: OpCreate, XPath: "//status//*[not(*)]", Data: New("x")}}, nil, Stamp{})
+	}
+	if exit.Of(err) != exit.Config {
+		t.Error(err)
+	}
+	if _, err := ParseCIB([]byte(c.String())); err != nil {
+		t.Error(err)
+	}
+}
+
 // An invalid configuration of old may still be changed, else it could never be repaired.
 func TestInvalidMayBeRepaired(t *testing.T) {
 	broken, _ := ParseCIB([]byte(strings.Replace(opBase, `name="monitor"`, ``, 1)))

@@ -8,8 +8,15 @@ import (
 )
 
 // Apply makes one entry's change. A refused entry, and one that changes
-// nothing, gives back c itself.
-func Apply(c *cib.CIB, e Entry) (*cib.CIB, Reply) {
+// nothing, gives back c itself. An entry that runs into a mistake of this
+// program is refused with [exit.Software] on every node alike: as a panic it
+// would stop all of them, and again on each start.
+func Apply(c *cib.CIB, e Entry) (next *cib.CIB, reply Reply) {
+	defer func() {
+		if mistake := recover(); mistake != nil {
+			next, reply = c, Reply{Code: exit.Software, Msg: fmt.Sprintf("entry of kind %q: %v", e.Kind, mistake), Version: c.Version()}
+		}
+	}()
 	next, duplicates, err := apply(c, e)
 	if err != nil {
 		return c, Reply{Code: exit.Of(err), Msg: err.Error(), Version: c.Version()}

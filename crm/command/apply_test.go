@@ -292,6 +292,14 @@ func TestRefusedEntries(t *testing.T) {
 	}
 }
 
+// A mistake of ours must not stop every node, again and again: here a CIB without a document.
+func TestMistakesAreRefused(t *testing.T) {
+	broken := new(cib.CIB)
+	if next, reply := Apply(broken, result(outcome(1, "start", 0, 0, NotFailed))); next != broken || reply.Code != exit.Software || reply.Changed {
+		t.Errorf("%+v", reply)
+	}
+}
+
 func drawEntry(t *rapid.T) Entry {
 	name := rapid.SampledFrom([]string{"a", "b", "remote1"})
 	rsc := rapid.SampledFrom([]string{"r", "s", "r:0"})
