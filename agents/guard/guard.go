@@ -44,8 +44,10 @@ type Address struct {
 type backend interface {
 	// protect makes the address answer only while it is live.
 	protect(a Address) error
-	// release lets the address alone again.
+	// release keeps the address silent as long as anything in its name may still
+	// be queued, free lets it alone at once.
 	release(a Address) error
+	free(a Address) error
 	// renew makes every protected address live for the time from now, or not at
 	// all when that is too short to be told to the kernel.
 	renew(remaining time.Duration) error
@@ -146,13 +148,23 @@ func (g *Guard) Protect(ctx context.Context, device, addr string) error {
 	return g.ask(ctx, func() error { return g.backend.protect(a) })
 }
 
-// Release ends Protect; it is called after the address was removed.
+// Release ends Protect; it is called after the address was removed. For a few
+// seconds more nothing leaves in its name.
 func (g *Guard) Release(ctx context.Context, device, addr string) error {
 	a, err := parse(device, addr)
 	if err != nil {
 		return err
 	}
 	return g.ask(ctx, func() error { return g.backend.release(a) })
+}
+
+// Free ends Protect at once.
+func (g *Guard) Free(ctx context.Context, device, addr string) error {
+	a, err := parse(device, addr)
+	if err != nil {
+		return err
+	}
+	return g.ask(ctx, func() error { return g.backend.free(a) })
 }
 
 func parse(device, addr string) (Address, error) {

@@ -2,7 +2,10 @@ package guard
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -11,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"systole/agents/internal/frame"
 	"systole/agents/internal/nstest"
 )
 
@@ -48,7 +52,7 @@ func TestSilentWhenTheDaemonIsStopped(t *testing.T) {
 		}
 	}
 	t.Logf("one renewal takes %v", time.Since(began)/100)
-	if err := n.release(Address{w.Near, netipMust("192.0.2.200")}); err != nil {
+	if err := n.free(Address{w.Near, netipMust("192.0.2.200")}); err != nil {
 		t.Fatal(err)
 	}
 	d := startDaemon(t, string(KindNftables), w, vip4, vip6)
@@ -111,21 +115,91 @@ func TestSilentWhenTheDaemonIsStopped(t *testing.T) {
 		t.Error("an address that is not guarded does not answer")
 	}
 	for _, addr := range []string{vip4, vip6, vip6} {
-		if err := g.Release(t.Context(), w.Near, addr); err != nil {
+		if err := g.Free(t.Context(), w.Near, addr); err != nil {
 			t.Error(err)
 		}
 	}
 	g.Renew(0)
 	if _, _, answers := a.listen(t, 50*time.Millisecond); answers == 0 {
-		t.Error("no answer after release")
+		t.Error("no answer after it was freed")
 	}
 	if known, err := n.protected(); err != nil || len(known) != 0 {
-		t.Errorf("left after release: %v, %v", known, err)
+		t.Errorf("left after they were freed: %v, %v", known, err)
 	}
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
+}
+
+// TestQueuedPacketsStay: what was sent in an address's name and waits for an
+// ARP answer must not leave after the address has gone to another node.
+func TestQueuedPacketsStay(t *testing.T) {
+	if !nstest.Isolated(t) {
+		return
+	}
+	w := nstest.NewWire(t)
+	n, err := openNftables()
+	if err != nil {
+		t.Skip("needs the netdev family of nf_tables: ", err)
+	}
+	a := Address{w.Near, netipMust(vip4)}
+	s := w.FarSocket(t)
+	for i, c := range []struct {
+		how  string
+		end  func(Address) error
+		want bool
+	}{{"free", n.free, true}, {"release", n.release, false}, {"release after another start", n.release, false}} {
+		if err := errors.Join(n.protect(a), n.renew(lease)); err != nil {
+			t.Fatal(err)
+		}
+		addVIP(t, w, vip4)
+		peer := netip.AddrFrom4([4]byte{192, 0, 2, byte(70 + i)})
+		conn, err := net.DialUDP("udp4", &net.UDPAddr{IP: a.Addr.AsSlice()}, &net.UDPAddr{IP: peer.AsSlice(), Port: 9})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Write([]byte("late")); err != nil { // nobody has the peer's address yet
+			t.Fatal(err)
+		}
+		conn.Close()
+		if err := errors.Join(removeAddress(a), c.end(a)); err != nil {
+			t.Fatal(err)
+		}
+		answer := frame.Gratuitous(frame.Reply, w.FarHW, peer)
+		answer.Dest, answer.TargetHW, answer.Target = w.NearHW, w.NearHW, netipMust("192.0.2.1")
+		if err := s.Send(answer.Marshal()); err != nil {
+			t.Fatal(err)
+		}
+		if got := sentFrom(t, s, a.Addr); got != c.want {
+			t.Errorf("%s: a queued packet left in the name of %v: %t, want %t", c.how, a.Addr, got, c.want)
+		}
+		if known, err := n.protected(); err != nil || len(known) != 0 {
+			t.Errorf("%s: a released address counts as protected: %v, %v", c.how, known, err)
+		}
+	}
+	if err := errors.Join(n.protect(a), n.renew(lease)); err != nil {
+		t.Fatal(err)
+	}
+	addVIP(t, w, vip4)
+	if _, _, answers := newAsker(t, w, vip4).listen(t, 50*time.Millisecond); answers == 0 {
+		t.Error("silent after it was protected again")
+	}
+}
+
+// sentFrom tells whether an IPv4 packet from the address comes within 100 ms.
+func sentFrom(t *testing.T, s *nstest.Socket, from netip.Addr) bool {
+	t.Helper()
+	for end := time.Now().Add(100 * time.Millisecond); time.Now().Before(end); {
+		b, err := s.Receive(10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(b) >= 34 && b[12] == 8 && b[13] == 0 && netip.AddrFrom4([4]byte(b[26:30])) == from {
+			return true
+		}
+	}
+	return false
 }
 
 // Without nftables a process does it: as fast when only the daemon hangs, and

@@ -61,26 +61,19 @@ func sets(t *nftables.Table, v4 bool) (guarded, live *nftables.Set) {
 	if v4 {
 		g, l, key = setGuarded4, setLive4, nftables.TypeIPAddr
 	}
-	return &nftables.Set{Table: t, Name: g, KeyType: key}, &nftables.Set{Table: t, Name: l, KeyType: key, HasTimeout: true}
+	return &nftables.Set{Table: t, Name: g, KeyType: key, HasTimeout: true}, &nftables.Set{Table: t, Name: l, KeyType: key, HasTimeout: true}
 }
 
 // protect writes the whole table in one transaction: it is right whatever was
 // there, also when the device was made anew and took the chains with it.
 func (n *nft) protect(a Address) error {
 	if err := n.transaction(func() error {
-		t := n.conn.AddTable(table(a.Device))
-		for _, v4 := range []bool{true, false} {
-			guarded, live := sets(t, v4)
-			if err := errors.Join(n.conn.AddSet(guarded, nil), n.conn.AddSet(live, nil)); err != nil {
-				return err
-			}
-		}
-		guarded, _ := sets(t, a.Addr.Is4())
-		if err := n.conn.SetAddElements(guarded, []nftables.SetElement{{Key: a.Addr.AsSlice()}}); err != nil {
+		t, err := n.addTable(a.Device)
+		if err != nil {
 			return err
 		}
-		n.addChains(t, a.Device)
-		return nil
+		guarded, _ := sets(t, a.Addr.Is4())
+		return n.set(guarded, a.Addr, 0)
 	}); err != nil {
 		return fmt.Errorf("guard %v on %s: %w", a.Addr, a.Device, err)
 	}
@@ -88,29 +81,69 @@ func (n *nft) protect(a Address) error {
 	return nil
 }
 
-// release takes the address out of both sets, and the table with the last one.
-func (n *nft) release(a Address) error {
+// linger is how long a released address stays guarded and cannot be live. What
+// was sent in its name while it was here may still wait for the answer to an
+// ARP question (three of them, a second apart) or in a queue of the device, and
+// would leave when another node has the address already.
+const linger = 10 * time.Second
+
+// release silences the address at once; the kernel forgets it after linger.
+func (n *nft) release(a Address) error { return n.leave(a, linger) }
+
+// free forgets the address at once.
+func (n *nft) free(a Address) error { return n.leave(a, 0) }
+
+func (n *nft) leave(a Address, silent time.Duration) error {
 	if !n.addrs[a] {
 		return nil
 	}
-	last := true
-	for other := range n.addrs {
-		last = last && (other == a || other.Device != a.Device)
-	}
-	err := n.transaction(func() error {
-		t := table(a.Device)
-		if last {
-			n.conn.DelTable(t)
-			return nil
+	if err := n.transaction(func() error {
+		t, err := n.addTable(a.Device)
+		if err != nil {
+			return err
 		}
-		guarded, _ := sets(t, a.Addr.Is4())
-		return n.conn.SetDeleteElements(guarded, []nftables.SetElement{{Key: a.Addr.AsSlice()}})
-	})
-	if err != nil && !errors.Is(err, syscall.ENOENT) {
+		guarded, live := sets(t, a.Addr.Is4())
+		if err := n.unset(live, a.Addr); err != nil {
+			return err
+		}
+		if silent == 0 {
+			return n.unset(guarded, a.Addr)
+		}
+		return n.set(guarded, a.Addr, silent)
+	}); err != nil {
 		return fmt.Errorf("end the guard of %v on %s: %w", a.Addr, a.Device, err)
 	}
 	delete(n.addrs, a)
 	return nil
+}
+
+// addTable queues everything but elements.
+func (n *nft) addTable(device string) (*nftables.Table, error) {
+	t := n.conn.AddTable(table(device))
+	for _, v4 := range []bool{true, false} {
+		guarded, live := sets(t, v4)
+		if err := errors.Join(n.conn.AddSet(guarded, nil), n.conn.AddSet(live, nil)); err != nil {
+			return nil, err
+		}
+	}
+	n.addChains(t, device)
+	return t, nil
+}
+
+// set queues an element with this timeout, 0 for none. An element that is there
+// would keep its own, and deleting one that is not is an error: so it is added,
+// deleted and added, which is one change within a transaction.
+func (n *nft) set(s *nftables.Set, addr netip.Addr, timeout time.Duration) error {
+	if err := n.unset(s, addr); err != nil {
+		return err
+	}
+	return n.conn.SetAddElements(s, []nftables.SetElement{{Key: addr.AsSlice(), Timeout: timeout}})
+}
+
+// unset queues the removal of an element that may not be there.
+func (n *nft) unset(s *nftables.Set, addr netip.Addr) error {
+	e := []nftables.SetElement{{Key: addr.AsSlice(), Timeout: minLive}}
+	return errors.Join(n.conn.SetAddElements(s, e), n.conn.SetDeleteElements(s, []nftables.SetElement{{Key: addr.AsSlice()}}))
 }
 
 // renew replaces the live elements of all devices. A table that is gone (a
@@ -175,7 +208,7 @@ func (n *nft) protected() (as []Address, err error) {
 				return nil, err
 			}
 			for _, e := range elements {
-				if ip, ok := netip.AddrFromSlice(e.Key); ok {
+				if ip, ok := netip.AddrFromSlice(e.Key); ok && e.Timeout == 0 { // others were released
 					n.addrs[Address{device, ip}] = true
 					as = append(as, Address{device, ip})
 				}

@@ -69,6 +69,9 @@ func (r *remote) release(a Address) error {
 	return err
 }
 
+// free is release: this guard removes addresses and holds back no packets.
+func (r *remote) free(a Address) error { return r.release(a) }
+
 // renew sends an instant, not a length: a pause on the way changes nothing.
 func (r *remote) renew(remaining time.Duration) error {
 	_, err := r.tell("until %d", boottime()+remaining)

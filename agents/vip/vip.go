@@ -202,16 +202,25 @@ func (a *Agent) stop(ctx context.Context, c config) error {
 		if err := c.remove(p); err != nil {
 			return err
 		}
-		if a.cfg.Guard != nil && p.device() != loopback {
-			return a.cfg.Guard.Release(ctx, p.device(), c.ip.String())
-		}
-		return nil
+		return a.release(ctx, c, p)
 	}
 	// The process guard or a person has removed it; the guard may still hold it.
-	if p, err := c.destine(); err == nil && a.cfg.Guard != nil && p.device() != loopback {
-		return a.cfg.Guard.Release(ctx, p.device(), c.ip.String())
+	if p, err := c.destine(); err == nil {
+		return a.release(ctx, c, p)
 	}
 	return nil
+}
+
+// release tells the guard that the address has left the device. With
+// lvs_support it is on lo now, and this node answers what a director sends it.
+func (a *Agent) release(ctx context.Context, c config, p place) error {
+	switch {
+	case a.cfg.Guard == nil || p.device() == loopback:
+		return nil
+	case c.lvs:
+		return a.cfg.Guard.Free(ctx, p.device(), c.ip.String())
+	}
+	return a.cfg.Guard.Release(ctx, p.device(), c.ip.String())
 }
 
 func (a *Agent) monitor(c config, op resources.Op) resources.Result {

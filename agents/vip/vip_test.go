@@ -57,6 +57,11 @@ func (g *recorder) Release(_ context.Context, dev, addr string) error {
 	return nil
 }
 
+func (g *recorder) Free(_ context.Context, dev, addr string) error {
+	g.calls = append(g.calls, fmt.Sprint("free ", dev, " ", addr, " there=", present(dev, addr)))
+	return nil
+}
+
 func present(dev, addr string) bool { return slices.Contains(addresses(dev), addr) }
 
 // addresses of a device, without prefix lengths.
@@ -313,6 +318,9 @@ func TestLVSKeepsTheAddressOnLoopback(t *testing.T) {
 	r.run(resources.ActionStop, resources.OK, lvs...)
 	if !present("lo", "192.0.2.100") || present(r.w.Near, "192.0.2.100") {
 		t.Errorf("after stop: lo %v, %s %v", addresses("lo"), r.w.Near, addresses(r.w.Near))
+	}
+	if last := r.guard.calls[len(r.guard.calls)-1]; last != "free "+r.w.Near+" 192.0.2.100 there=false" {
+		t.Errorf("guard was asked last: %s", last)
 	}
 	r.run(resources.ActionMonitor, resources.NotRunning, lvs...)
 	r.run(resources.ActionStart, resources.OK, lvs...)
