@@ -97,10 +97,11 @@ func (d *Draft) Define(s Statement, mode Mode) error {
 // replaced finds the object the statement is about, if it exists.
 func (d *Draft) replaced(k kind, s Statement, mode Mode) (*cib.Element, error) {
 	id := d.subject(k, s)
+	if k.keyword != "node" && k.keyword != "fencing_topology" && d.ids[id] == 0 {
+		return nil, nil // nothing has the id: no need to look for it, which a large text would notice
+	}
 	o, ok := d.find(id)
 	switch {
-	case !ok && k.keyword == "node":
-		return nil, nil
 	case !ok:
 		return nil, nil
 	case o.kind.section != k.section || o.kind.keyword != k.keyword:

@@ -36,6 +36,7 @@ func (c *checker) constraints() {
 	for _, level := range children(c.conf.Child("fencing-topology")) {
 		for _, dev := range strings.Split(level.Get("devices"), ",") {
 			if d := c.rsc[dev]; d == nil {
+				c.told[level.ID()] = true
 				c.add(cib.Error, "fencing_topology", "there is no fence device %q; define it, or take it out of the level for %s", dev, level.Get("target"))
 			}
 		}
@@ -82,7 +83,7 @@ func (c *checker) properties() {
 			continue
 		}
 		for nv := range set.Each("nvpair") {
-			c.property(nv.Get("name"), nv.Get("value"))
+			c.property(nv)
 		}
 	}
 }
@@ -90,7 +91,8 @@ func (c *checker) properties() {
 // written are properties the cluster or its tools write, which no table lists.
 var written = []string{"last-lrm-refresh", "expected-quorum-votes"}
 
-func (c *checker) property(name, value string) {
+func (c *checker) property(nv *cib.Element) {
+	name, value := nv.Get("name"), nv.Get("value")
 	p, ok := options.Property(name)
 	if !ok {
 		switch n := clitext.Nearest(name, options.Properties()); {
@@ -103,6 +105,7 @@ func (c *checker) property(name, value string) {
 		return
 	}
 	if err := p.Check(value); err != nil {
+		c.told[nv.ID()] = true
 		c.add(cib.Error, "property", "%s: %v", name, err)
 	}
 }

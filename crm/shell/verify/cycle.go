@@ -163,6 +163,7 @@ func (c *checker) cycle(path []edge) {
 	for _, w := range why {
 		if !strings.Contains(w, " ") {
 			constraints = append(constraints, w)
+			c.told[w] = true
 		}
 	}
 	object := "order"

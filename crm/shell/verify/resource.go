@@ -149,23 +149,14 @@ func (c *checker) collect(set *cib.Element, into map[string]string) {
 
 // operations checks what can be told without the agent.
 func (c *checker) operations(e *cib.Element) {
-	seen := map[string]bool{}
 	for op := range e.Child("operations").Each("op") {
-		name := op.Get("name")
-		interval, ok := status.Millis(op.Get("interval"))
-		if !ok && op.Get("interval") != "" {
-			c.add(cib.Error, e.ID(), "op %s: interval %q is not a time; write 10s, 5min or a number of seconds", name, op.Get("interval"))
-		}
-		if t, has := op.Lookup("timeout"); has {
-			if _, ok := status.Millis(t); !ok {
-				c.add(cib.Error, e.ID(), "op %s: timeout %q is not a time; write 10s, 5min or a number of seconds", name, t)
+		for _, attr := range []string{"interval", "timeout"} {
+			value := op.Get(attr)
+			if _, ok := status.Millis(value); !ok && value != "" {
+				c.told[op.ID()] = true
+				c.add(cib.Error, e.ID(), "op %s: %s %q is not a time; write 10s, 5min or a number of seconds", op.Get("name"), attr, value)
 			}
 		}
-		key := name + " " + op.Get("interval")
-		if name == "monitor" && interval > 0 && seen[key] {
-			c.add(cib.Warning, e.ID(), "two monitor operations have the interval %s; give them different ones", op.Get("interval"))
-		}
-		seen[key] = true
 	}
 }
 

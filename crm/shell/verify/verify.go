@@ -65,7 +65,7 @@ func Error(fs []Finding) error {
 
 // Check verifies a whole CIB. A nil agents leaves out what needs metadata.
 func Check(ctx context.Context, root *cib.Element, agents Agents) []Finding {
-	c := &checker{root: root, conf: root.Child("configuration"), ids: cib.IndexIDs(root.Child("configuration"))}
+	c := &checker{known: map[Finding]bool{}, told: map[string]bool{}, root: root, conf: root.Child("configuration"), ids: cib.IndexIDs(root.Child("configuration"))}
 	if c.conf == nil {
 		c.document()
 		return c.found
@@ -85,6 +85,10 @@ type checker struct {
 	root, conf *cib.Element
 	ids        map[string]*cib.Element
 	found      []Finding
+	known      map[Finding]bool // the same may be noticed twice
+	// told are elements of which enough has been said here: the document's own
+	// validation need not say it again in other words.
+	told map[string]bool
 
 	rsc    map[string]*cib.Element // resources, also members
 	parent map[string]*cib.Element // container of a member
@@ -95,27 +99,22 @@ type checker struct {
 
 func (c *checker) add(s cib.Severity, object, format string, args ...any) {
 	f := Finding{s, object, fmt.Sprintf(format, args...)}
-	for _, g := range c.found { // the document's validation may have found it already
-		if g == f {
-			return
-		}
+	if !c.known[f] {
+		c.known[f] = true
+		c.told[object] = c.told[object] || s == cib.Error
+		c.found = append(c.found, f)
 	}
-	c.found = append(c.found, f)
 }
 
 // document takes over what the document's own validation says of objects that
 // the checks before found no error in.
 func (c *checker) document() {
-	told := map[string]bool{}
-	for _, f := range c.found {
-		told[f.Object] = told[f.Object] || f.Severity == cib.Error
-	}
 	for _, p := range cib.Validate(c.root) {
 		where := p.Path
 		if i := strings.LastIndex(where, "[@id='"); i >= 0 {
 			where = strings.TrimSuffix(where[i+len("[@id='"):], "']")
 		}
-		if !told[where] {
+		if !c.told[where] {
 			c.add(p.Severity, where, "%s", p.Msg)
 		}
 	}
