@@ -89,10 +89,15 @@ func unknownOption(err error) error {
 		if len(e.GetSpecifiedName()) > 1 {
 			dashes = "--"
 		}
-		return fmt.Errorf("Unknown option %s%s", dashes, e.GetSpecifiedName())
+		return known(fmt.Sprintf("Unknown option %s%s", dashes, e.GetSpecifiedName()))
 	}
 	return err
 }
+
+// known is an error in words that scripts look for, capital letter and all.
+type known string
+
+func (k known) Error() string { return string(k) }
 
 // told is an error that needs no more words: what there is to say has been said.
 type told struct{}

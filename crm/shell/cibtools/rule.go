@@ -81,7 +81,7 @@ func (r *run) checkRules(root *cib.Element, ids []string, now time.Time) error {
 		text, code, err := checkRule(root, id, now)
 		last = code
 		if err != nil {
-			failures = append(failures, fmt.Errorf("Could not determine whether rule %s is in effect: %w", id, err))
+			failures = append(failures, known(fmt.Sprintf("Could not determine whether rule %s is in effect: %v", id, err)))
 		}
 		if r.xml {
 			r.content = append(r.content, cib.New("rule-check", "rule-id", id, "rc", strconv.Itoa(int(code))))
@@ -106,7 +106,7 @@ func checkRule(root *cib.Element, id string, now time.Time) (text string, code e
 		}
 	}
 	if rule == nil {
-		return "", exit.NoSuch, errors.New("Rule not found")
+		return "", exit.NoSuch, known("Rule not found")
 	}
 	var dates []*cib.Element
 	for e := range cib.All(rule) {
@@ -116,14 +116,14 @@ func checkRule(root *cib.Element, id string, now time.Time) (text string, code e
 	}
 	switch {
 	case len(dates) == 0:
-		return "", exit.Unimplemented, errors.New("Rule does not have a date expression")
+		return "", exit.Unimplemented, known("Rule does not have a date expression")
 	case len(dates) > 1:
-		return "", exit.Unimplemented, errors.New("Rule has more than one date expression")
+		return "", exit.Unimplemented, known("Rule has more than one date expression")
 	}
 	state := rules.Eval(dates[0], rules.Facts{Now: now}).State
 	if spec := dates[0].Child("date_spec"); spec != nil && dates[0].Get("operation") == "date_spec" {
 		if spec.Get("years") == "" || spec.Get("moon") != "" {
-			return "", exit.Unimplemented, errors.New("Rule must either not use date_spec, or use date_spec with years= but not moon=")
+			return "", exit.Unimplemented, known("Rule must either not use date_spec, or use date_spec with years= but not moon=")
 		}
 		return specState(id, dates[0], spec, state, now)
 	}
@@ -155,5 +155,5 @@ func inState(id string, state rules.State, holds string) (string, exit.Code, err
 	case rules.NotYet:
 		return fmt.Sprintf("Rule %s has not yet taken effect", id), exit.NotYetInEffect, nil
 	}
-	return "", exit.Indeterminate, errors.New("Rule cannot be evaluated")
+	return "", exit.Indeterminate, known("Rule cannot be evaluated")
 }
