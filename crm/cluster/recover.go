@@ -22,8 +22,10 @@ type RecoverOptions struct {
 	Dir string
 	// Lost names every other voter, by hand: each is declared gone for ever.
 	Lost []string
-	// Rebuild makes the stopped store one of this node alone and names the nodes
-	// it dropped (store.Recover).
+	// Servers are the raft servers of the stopped store (store.Configuration);
+	// Rebuild makes it one of this node alone and names the nodes it dropped
+	// (store.Recover).
+	Servers func() ([]Member, error)
 	Rebuild func() (dropped []string, err error)
 	User    string // who does it, for the audit record
 	Now     time.Time
@@ -42,11 +44,19 @@ func Recover(ctx context.Context, o RecoverOptions) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	voters, others := d.otherVoters()
-	if err := namedLost(voters, o.Lost); err != nil {
+	others, err := o.Servers()
+	if err != nil {
 		return Report{}, err
 	}
-	if err := nobodyAnswers(ctx, d, append(slices.Clone(voters), others...)); err != nil {
+	self, ok := find(others, d.Identity().Node)
+	if !ok {
+		return Report{}, refuse(api.CodeNoSuch, "the store of node %s does not have it as a server: recover on another node", d.Identity().Node)
+	}
+	others = slices.DeleteFunc(slices.Clone(others), func(m Member) bool { return m.Name == self.Name })
+	if err := namedLost(others, o.Lost); err != nil {
+		return Report{}, err
+	}
+	if err := nobodyAnswers(ctx, d, others); err != nil {
 		return Report{}, err
 	}
 	lost := strings.Join(o.Lost, ", ")
@@ -61,7 +71,6 @@ func Recover(ctx context.Context, o RecoverOptions) (Report, error) {
 	if _, err := d.adopt(d.Trust().alone(dropped, o.Now)); err != nil {
 		return Report{}, err
 	}
-	self, _ := find(d.Members(), d.Identity().Node)
 	if err := d.setMembers([]Member{self}); err != nil {
 		return Report{}, err
 	}
@@ -75,25 +84,13 @@ func Recover(ctx context.Context, o RecoverOptions) (Report, error) {
 	return Report{Done: done}, nil
 }
 
-// otherVoters are the voters and the other nodes last known, without this one.
-func (d *Dir) otherVoters() (voters, others []Member) {
-	self := d.Identity().Node
-	for _, m := range d.Members() {
-		switch {
-		case m.Name == self:
-		case m.Voter:
-			voters = append(voters, m)
-		default:
-			others = append(others, m)
-		}
-	}
-	return voters, others
-}
-
-// namedLost wants exactly the other voters.
-func namedLost(voters []Member, lost []string) error {
+// namedLost wants exactly the voters among the others.
+func namedLost(others []Member, lost []string) error {
 	var names, missing []string
-	for _, v := range voters {
+	for _, v := range others {
+		if !v.Voter {
+			continue
+		}
 		names = append(names, v.Name)
 		if !slices.Contains(lost, v.Name) {
 			missing = append(missing, v.Name)

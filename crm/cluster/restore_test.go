@@ -96,12 +96,16 @@ func TestRecover(t *testing.T) {
 		}
 	}
 	a.stop()
+	servers := w.list()
 	rebuilt := 0
 	try := func(lost ...string) error {
-		_, err := Recover(t.Context(), RecoverOptions{Dir: a.dir.Path(), Lost: lost, User: "tester", Now: w.now(), Rebuild: func() ([]string, error) {
-			rebuilt++
-			return []string{"n2", "n3"}, nil
-		}})
+		_, err := Recover(t.Context(), RecoverOptions{Dir: a.dir.Path(), Lost: lost, User: "tester", Now: w.now(),
+			Servers: func() ([]Member, error) { return servers, nil },
+			Rebuild: func() ([]string, error) {
+				rebuilt++
+				servers = servers[:1]
+				return []string{"n2", "n3"}, nil
+			}})
 		return err
 	}
 	wantRefusal(t, try("n2", "n3"), api.CodeUnsafe, "refused: n2, n3 answers")
@@ -146,7 +150,8 @@ func TestRecoverReportsAFailedRebuild(t *testing.T) {
 	b.stop()
 	c.stop()
 	boom := errors.New("store is locked")
-	_, err := Recover(t.Context(), RecoverOptions{Dir: a.dir.Path(), Lost: []string{"n2"}, Now: w.now(), Rebuild: func() ([]string, error) { return nil, boom }})
+	servers := func() ([]Member, error) { return w.list(), nil }
+	_, err := Recover(t.Context(), RecoverOptions{Dir: a.dir.Path(), Lost: []string{"n2"}, Now: w.now(), Servers: servers, Rebuild: func() ([]string, error) { return nil, boom }})
 	if !errors.Is(err, boom) {
 		t.Errorf("got %v", err)
 	}

@@ -435,6 +435,7 @@ func clusterRecover(ctx context.Context, c *call) error {
 	id := dir.Identity()
 	return c.said(cluster.Recover(ctx, cluster.RecoverOptions{
 		Dir: cfg.ClusterDir, Lost: lost, User: who(), Now: c.now(),
+		Servers: func() ([]cluster.Member, error) { return servers(dir.StorePath(), id) },
 		Rebuild: func() ([]string, error) { return rebuild(dir.StorePath(), id) },
 	}))
 }

@@ -157,6 +157,24 @@ func (l *life) join(n, through *netlab.Node) {
 	}
 }
 
+// ended waits until no daemon is left on a node, as its init would before it starts another.
+func (l *life) ended(n *netlab.Node) {
+	l.Helper()
+	for end := time.Now().Add(10 * time.Second); ; {
+		left, err := n.KillAll("systoled", 0)
+		if err != nil {
+			l.Fatal(err)
+		}
+		if left == 0 {
+			return
+		}
+		if time.Now().After(end) {
+			l.Fatalf("systoled on %s does not end\n%s", n.Name, l.logs())
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
 // forget empties a node's cluster directory, as the manual says after a recovery.
 func (l *life) forget(n *netlab.Node) {
 	l.Helper()
@@ -219,6 +237,7 @@ func (l *life) leaveAndReturn(a, c *netlab.Node) {
 	if !slices.ContainsFunc(append(s.Warnings, s.Administration.Warnings...), func(w string) bool { return strings.Contains(w, "Two nodes vote") }) {
 		l.Errorf("no warning that two nodes vote: %q", s.Warnings)
 	}
+	l.ended(c)
 	l.refused(102, "is it running?", c, "cluster", "status")
 	l.join(c, a)
 	l.await(a, "c is back", func(s status) bool { return s.online() == "a b c" })
