@@ -100,8 +100,8 @@ func (n *Node) writeAttrs(ctx context.Context) {
 }
 
 // Attrs implements api.Backend: what waits here hides what is in the CIB.
-func (b backend) Attrs(_ context.Context, node, name string) ([]api.Attr, error) {
-	c := b.n.CIB()
+func (b backend) Attrs(ctx context.Context, node, name string) ([]api.Attr, error) {
+	c := b.n.caughtUp(ctx).CIB
 	found := map[attrs.Key]string{}
 	for s := range c.Status().Each("node_state") {
 		for set := range s.Child("transient_attributes").Each("instance_attributes") {

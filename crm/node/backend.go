@@ -30,72 +30,96 @@ var _ api.Backend = backend{}
 // patience bounds a request that waits for a DC when its asker set no bound.
 const patience = 30 * time.Second
 
-// dc is a client of the DC's API; nil when this node is the DC.
-func (b backend) dc() (*api.Client, error) {
+// leader is a client of the API of the node that leads.
+type leader struct {
+	name, addr string
+	*api.Client
+}
+
+// dc is the leader to ask; nil when this node is the DC. Its connections are
+// kept until another node leads.
+func (b backend) dc() (*leader, error) {
 	d := b.n.store.DC()
-	name := d.Leader
 	switch {
 	case d.Active:
 		return nil, nil
-	case name == "" || name == b.n.cfg.Name:
+	case d.Leader == "" || d.Leader == b.n.cfg.Name:
 		return nil, &api.Error{Code: api.CodeNoDC, Message: errNoDC.Error()}
 	}
-	return api.NewClientDialer("DC "+name, func(ctx context.Context) (net.Conn, error) {
-		return b.n.cfg.Fabric.Dial(ctx, d.Addr, name, transport.ProtoAPI)
-	}), nil
+	known := b.n.leader.Load()
+	if known != nil && known.name == d.Leader && known.addr == d.Addr {
+		return known, nil
+	}
+	c := &leader{d.Leader, d.Addr, api.NewClientDialer("DC "+d.Leader, func(ctx context.Context) (net.Conn, error) {
+		return b.n.cfg.Fabric.Dial(ctx, d.Addr, d.Leader, transport.ProtoAPI)
+	})}
+	if old := b.n.leader.Swap(c); old != nil {
+		old.Close()
+	}
+	return c, nil
 }
 
-// ask answers here when this node is the DC, else passes the question on.
-func ask[T any](b backend, here func() (T, error), there func(*api.Client) (T, error)) (T, error) {
-	c, err := b.dc()
-	if err != nil {
-		var none T
+// ask answers here when this node is the DC, else passes the question on, once.
+func ask[T any](ctx context.Context, b backend, here func() (T, error), there func(context.Context, *api.Client) (T, error)) (T, error) {
+	var none T
+	dc, err := b.dc()
+	switch {
+	case err != nil:
 		return none, err
-	}
-	if c == nil {
+	case dc == nil:
 		return here()
+	case api.PeerFrom(ctx).Node != "": // passed on already: the DC has changed meanwhile
+		return none, &api.Error{Code: api.CodeNoDC, Message: errNoDC.Error()}
 	}
-	defer c.Close()
-	return there(c)
+	ctx, cancel := b.n.whileLeading(ctx, dc.name)
+	defer cancel()
+	return there(ctx, dc.Client)
 }
 
+// CIB answers a read that must be fresh from the DC's copy: to wait until this
+// node's own has caught up takes longer than to fetch it.
 func (b backend) CIB(ctx context.Context, local bool) (api.CIBReply, error) {
-	s := b.n.store.Snapshot()
-	if !local {
-		var err error
-		if s, err = b.n.read(ctx); err != nil {
-			return api.CIBReply{}, &api.Error{Code: api.CodeQuorum, Message: "read the CIB: " + err.Error() + " (a local read needs no DC)"}
-		}
+	if local {
+		return cibReply(b.n.caughtUp(ctx), false), nil
 	}
-	return api.CIBReply{XML: s.CIB.String(), Version: s.CIB.Version().String(), Index: s.Index, Linearizable: !local}, nil
-}
-
-// read is a linearizable read on any node.
-func (n *Node) read(ctx context.Context) (store.Snapshot, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
-		s, err := n.readOnce(ctx)
-		if err == nil || !sleep(ctx, proposeRetry) {
-			return s, err
+		r, err := ask(ctx, b, func() (api.CIBReply, error) {
+			s, err := b.n.store.Read(ctx)
+			if err != nil {
+				return api.CIBReply{}, err
+			}
+			return cibReply(s, true), nil
+		}, func(ctx context.Context, dc *api.Client) (api.CIBReply, error) { return dc.CIB(ctx, false) })
+		if err == nil {
+			return r, nil
+		}
+		if api.PeerFrom(ctx).Node != "" || !sleep(ctx, proposeRetry) {
+			return r, &api.Error{Code: api.CodeQuorum, Message: "read the CIB: " + err.Error() + " (a local read needs no DC)"}
 		}
 	}
 }
 
-func (n *Node) readOnce(ctx context.Context) (store.Snapshot, error) {
-	s, err := n.store.Read(ctx)
-	away, ok := errors.AsType[*store.NotLeaderError](err)
-	if err == nil || !ok {
-		return s, err
+func cibReply(s store.Snapshot, linearizable bool) api.CIBReply {
+	return api.CIBReply{XML: s.CIB.String(), Version: s.CIB.Version().String(), Index: s.Index, Linearizable: linearizable}
+}
+
+// readIndex is the index that a read which begins now must see.
+func (n *Node) readIndex(ctx context.Context) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		index, err := n.store.ReadIndex(ctx)
+		if away, ok := errors.AsType[*store.NotLeaderError](err); ok {
+			if err = errNoDC; away.Leader != "" && away.Leader != n.cfg.Name {
+				err = n.callLeader(ctx, away.Leader, "/rpc/index", struct{}{}, &index)
+			}
+		}
+		if err == nil || !sleep(ctx, proposeRetry) {
+			return index, err
+		}
 	}
-	if away.Leader == "" {
-		return s, errNoDC
-	}
-	var index uint64
-	if err := n.callLeader(ctx, away.Leader, "/rpc/index", struct{}{}, &index); err != nil {
-		return s, err
-	}
-	return n.store.WaitIndex(ctx, index)
 }
 
 func (b backend) Propose(ctx context.Context, p api.Proposal) (api.ProposeReply, error) {
@@ -236,11 +260,10 @@ func (b backend) Status(ctx context.Context) (api.Status, error) {
 	// A quick question: a DC that does not answer must not hold up the rest.
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	if c, err := b.dc(); err == nil && c != nil && api.PeerFrom(ctx).Node == "" {
-		if there, err := c.Status(ctx); err == nil {
-			out.Transition, out.Nodes = there.Transition, there.Nodes
-		}
-		c.Close()
+	there, err := ask(ctx, b, func() (api.Status, error) { return out, nil },
+		func(ctx context.Context, dc *api.Client) (api.Status, error) { return dc.Status(ctx) })
+	if err == nil {
+		out.Transition, out.Nodes = there.Transition, there.Nodes
 	}
 	return out, nil
 }
@@ -283,15 +306,15 @@ func (b backend) Settle(ctx context.Context, timeout time.Duration) (api.Settled
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	asked, err := b.n.read(ctx)
+	index, err := b.n.readIndex(ctx)
 	if err != nil {
 		return api.Settled{}, &api.Error{Code: api.CodeQuorum, Message: err.Error()}
 	}
-	return ask(b, func() (api.Settled, error) {
+	return ask(ctx, b, func() (api.Settled, error) {
 		for {
 			next := b.n.news.wait()
 			s := b.n.Controller()
-			if s.Settled() && s.Index >= asked.Index {
+			if s.Settled() && s.Index >= index {
 				return api.Settled{Settled: true, Index: s.Index}, nil
 			}
 			select {
@@ -300,7 +323,7 @@ func (b backend) Settle(ctx context.Context, timeout time.Duration) (api.Settled
 				return api.Settled{Index: s.Index, Pending: append(s.Pending, s.Waiting...)}, nil
 			}
 		}
-	}, func(c *api.Client) (api.Settled, error) { return c.Settle(ctx, timeout) })
+	}, func(ctx context.Context, dc *api.Client) (api.Settled, error) { return dc.Settle(ctx, timeout) })
 }
 
 func (b backend) Watch(ctx context.Context, after uint64) iter.Seq2[api.Event, error] {

@@ -133,7 +133,7 @@ func (n *Node) fenceHere(ctx context.Context, call fencing.Call) resources.Resul
 // What the API does with fencing; all of it belongs to the DC.
 
 func (b backend) Fence(ctx context.Context, r api.FenceRequest) (api.FenceEvent, error) {
-	return ask(b, func() (api.FenceEvent, error) {
+	return ask(ctx, b, func() (api.FenceEvent, error) {
 		if r.Action == "" {
 			r.Action = "reboot"
 		}
@@ -145,12 +145,12 @@ func (b backend) Fence(ctx context.Context, r api.FenceRequest) (api.FenceEvent,
 		b.n.director.post(controller.FenceDone{Target: r.Target, OK: true, On: r.Action == "on"})
 		return api.FenceEvent{Target: r.Target, Action: r.Action, State: string(fencing.Success), Delegate: delegate,
 			Client: e.Client, Origin: e.Origin, Reason: r.Reason, Completed: time.Now()}, nil
-	}, func(c *api.Client) (api.FenceEvent, error) { return c.Fence(ctx, r) })
+	}, func(ctx context.Context, dc *api.Client) (api.FenceEvent, error) { return dc.Fence(ctx, r) })
 }
 
 // ConfirmFence takes a human's word. It is the one way without a device.
 func (b backend) ConfirmFence(ctx context.Context, target string) error {
-	_, err := ask(b, func() (struct{}, error) {
+	_, err := ask(ctx, b, func() (struct{}, error) {
 		if !slices.Contains(nodeNames(b.n.CIB()), target) {
 			return struct{}{}, &api.Error{Code: api.CodeNoSuch, Message: fmt.Sprintf("node %s is not in this cluster", target)}
 		}
@@ -162,7 +162,9 @@ func (b backend) ConfirmFence(ctx context.Context, target string) error {
 		b.n.fenced.Begin(e)("a human", nil, time.Now())
 		b.n.director.post(controller.FenceDone{Target: target, OK: true})
 		return struct{}{}, nil
-	}, func(c *api.Client) (struct{}, error) { return struct{}{}, c.ConfirmFence(ctx, target) })
+	}, func(ctx context.Context, dc *api.Client) (struct{}, error) {
+		return struct{}{}, dc.ConfirmFence(ctx, target)
+	})
 	return err
 }
 
@@ -177,21 +179,25 @@ func (n *Node) silent(node string) bool {
 }
 
 func (b backend) FenceHistory(ctx context.Context, target string) ([]api.FenceEvent, error) {
-	return ask(b, func() ([]api.FenceEvent, error) {
+	return ask(ctx, b, func() ([]api.FenceEvent, error) {
 		out := []api.FenceEvent{}
 		for _, e := range b.n.fenced.List(target) {
 			out = append(out, api.FenceEvent{Target: e.Target, Action: e.Action, State: string(e.State), Delegate: e.Delegate,
 				Client: e.Client, Origin: e.Origin, Reason: e.Reason, Requested: e.Requested, Completed: e.Completed})
 		}
 		return out, nil
-	}, func(c *api.Client) ([]api.FenceEvent, error) { return c.FenceHistory(ctx, target) })
+	}, func(ctx context.Context, dc *api.Client) ([]api.FenceEvent, error) {
+		return dc.FenceHistory(ctx, target)
+	})
 }
 
 func (b backend) ForgetFenceHistory(ctx context.Context, target string) error {
-	_, err := ask(b, func() (struct{}, error) {
+	_, err := ask(ctx, b, func() (struct{}, error) {
 		b.n.fenced.Forget(target)
 		return struct{}{}, nil
-	}, func(c *api.Client) (struct{}, error) { return struct{}{}, c.ForgetFenceHistory(ctx, target) })
+	}, func(ctx context.Context, dc *api.Client) (struct{}, error) {
+		return struct{}{}, dc.ForgetFenceHistory(ctx, target)
+	})
 	return err
 }
 

@@ -65,11 +65,8 @@ func (h host) Members(ctx context.Context) ([]cluster.Member, error) {
 
 // CIB implements cluster.Host.
 func (h host) CIB(ctx context.Context) ([]byte, error) {
-	s, err := h.n.read(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return []byte(s.CIB.String()), nil
+	r, err := backend{h.n}.CIB(ctx, false)
+	return []byte(r.XML), err
 }
 
 // Drain implements cluster.Host.

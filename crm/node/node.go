@@ -177,6 +177,9 @@ type Node struct {
 	leaving  atomic.Bool                         // the last beats say good-bye
 	draining atomic.Bool                         // this node itself asked to leave
 
+	told   atomic.Uint64          // highest index this node's users know to be committed
+	leader atomic.Pointer[leader] // the API of who leads
+
 	hurry    chan struct{} // heart: a promise changed
 	kicked   chan struct{} // keeper: the lease moved
 	ordered  chan struct{} // closed when the DC asks this node to leave
@@ -263,6 +266,9 @@ func (n *Node) Run(ctx context.Context) error {
 	<-ctx.Done()
 	wait.Wait()
 	n.rpc.CloseIdleConnections()
+	if l := n.leader.Load(); l != nil {
+		l.Close()
+	}
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		return cause
 	}

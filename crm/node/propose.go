@@ -20,10 +20,11 @@ type proposal struct {
 	Error     string `json:"error,omitempty"`
 }
 
-// propose commits one entry, here or at the leader, and waits until this node
-// has applied it, so that who asked sees what it did. It makes one attempt at the
+// propose commits one entry, here or at the leader. It makes one attempt at the
 // leader known now; callers that must not give up try again. An error that wraps
 // [store.ErrMaybe] leaves the outcome open, any other means that nothing happened.
+// It does not wait until this node has applied the entry: raft tells a follower what
+// is committed only with its next message. Reads see to that ([Node.caughtUp]).
 func (n *Node) propose(ctx context.Context, e command.Entry) (proposal, error) {
 	reply, err := n.store.Propose(ctx, e)
 	if err == nil {
@@ -48,17 +49,38 @@ func (n *Node) propose(ctx context.Context, e command.Entry) (proposal, error) {
 	case p.Error != "":
 		return proposal{}, errors.New(p.Error)
 	}
-	if _, err := n.store.WaitIndex(ctx, p.Index); err != nil {
-		return p, fmt.Errorf("the change is committed, but not yet here: %w", err)
+	for told := n.told.Load(); p.Index > told && !n.told.CompareAndSwap(told, p.Index); told = n.told.Load() {
 	}
 	return p, nil
 }
 
-// callLeader is call to a node that leads, given up when it leads no more: a
-// leader that died answers nobody, and the next one is waiting to be asked.
+// caughtUp is this node's own copy, with everything that its users were told is
+// committed. Should that take long, it is the copy as it is.
+func (n *Node) caughtUp(ctx context.Context) store.Snapshot {
+	s := n.store.Snapshot()
+	told := n.told.Load()
+	if s.Index >= told {
+		return s
+	}
+	ctx, cancel := context.WithTimeout(ctx, n.cfg.Timing.DetectWithin)
+	defer cancel()
+	if s, err := n.store.WaitIndex(ctx, told); err == nil {
+		return s
+	}
+	return n.store.Snapshot()
+}
+
+// callLeader is call to a node that leads, given up when it leads no more.
 func (n *Node) callLeader(ctx context.Context, leader, path string, in, out any) error {
+	ctx, cancel := n.whileLeading(ctx, leader)
+	defer cancel()
+	return n.call(ctx, leader, path, in, out)
+}
+
+// whileLeading is a context that ends when the leader changes: one that died
+// answers nobody, and the next one is waiting to be asked.
+func (n *Node) whileLeading(ctx context.Context, leader string) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
 	go func() {
 		for {
 			d := n.store.DC()
@@ -73,7 +95,7 @@ func (n *Node) callLeader(ctx context.Context, leader, path string, in, out any)
 			}
 		}
 	}()
-	return n.call(ctx, leader, path, in, out)
+	return ctx, func() { cancel(nil) }
 }
 
 // proposeHere answers another node that takes this one for the leader.

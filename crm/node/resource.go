@@ -144,7 +144,7 @@ func (b backend) Force(ctx context.Context, r api.ForceRequest) (api.ForceReply,
 }
 
 func (b backend) TransitionGraph(ctx context.Context) ([]byte, error) {
-	return ask(b, func() ([]byte, error) {
+	return ask(ctx, b, func() ([]byte, error) {
 		g := b.n.Controller().Graph
 		if g == nil {
 			return nil, &api.Error{Code: api.CodeNoSuch, Message: "no transition is running"}
@@ -154,5 +154,5 @@ func (b backend) TransitionGraph(ctx context.Context) ([]byte, error) {
 			return nil, err
 		}
 		return out.Bytes(), nil
-	}, func(c *api.Client) ([]byte, error) { return c.TransitionGraph(ctx) })
+	}, func(ctx context.Context, dc *api.Client) ([]byte, error) { return dc.TransitionGraph(ctx) })
 }
