@@ -53,8 +53,8 @@ func (r *request) perform(ctx context.Context, stdio *tool.IO, args []string) er
 	if err != nil {
 		return err
 	}
-	if root.Get("validate-with") == "none" {
-		fmt.Fprintln(stdio.Err, `Schema validation of configuration is disabled (support for validate-with set to "none" is deprecated and will be removed in a future release)`)
+	if err := check(root, stdio.Err); err != nil {
+		return err
 	}
 	present := time.Now()
 	now, original, err := r.moment(root, present)
@@ -132,6 +132,31 @@ func (r *request) read(ctx context.Context, stdio *tool.IO) (*cib.Element, error
 		return nil, exit.Errorf(exit.NoInput, "read the CIB from %s: the outermost element is %s, not cib", r.file, root.Name())
 	}
 	return root, nil
+}
+
+// check refuses a configuration that no cluster would take, after telling everything that
+// is wrong with it. The status is not looked at.
+func check(root *cib.Element, messages io.Writer) error {
+	if root.Get("validate-with") == "none" {
+		fmt.Fprintln(messages, `Schema validation of configuration is disabled (support for validate-with set to "none" is deprecated and will be removed in a future release)`)
+		return nil
+	}
+	conf := root.Child("configuration")
+	if conf == nil {
+		return nil
+	}
+	upgraded, _, err := cib.Upgrade(root.WithChildren(conf, cib.New("status")))
+	if err != nil {
+		return exit.With(exit.Config, err)
+	}
+	problems := cib.Errors(cib.Validate(upgraded))
+	for _, p := range problems {
+		fmt.Fprintln(messages, p)
+	}
+	if len(problems) > 0 {
+		return exit.Errorf(exit.Config, "the configuration is not valid, so there is nothing to plan; correct the above")
+	}
+	return nil
 }
 
 // moment is the time to plan for: -t, the moment a saved scheduler input was planned for

@@ -125,6 +125,10 @@ func TestUsage(t *testing.T) {
 			t.Errorf("crm_simulate %s: exit status %d, want %d\n%s", args, code, want, out)
 		}
 	}
+	invalid := `<cib validate-with="pacemaker-3.9"><configuration><crm_config/><nodes/><resources><primitive id="a" class="ocf"/><primitive id="a" class="ocf" provider="x" type="y"/></resources><constraints/></configuration></cib>`
+	if out, code := run(t, invalid, "-p", "-S"); code != 78 || strings.Count(out, "error: ") < 2 {
+		t.Errorf("invalid configuration: exit status %d\n%s", code, out)
+	}
 	if out, code := run(t, "<cib", "-p", "-S"); code != 66 || !strings.Contains(out, "read the CIB from -") {
 		t.Errorf("malformed XML: exit status %d\n%s", code, out)
 	}
