@@ -131,8 +131,12 @@ func (r *run) unfencingDigests(id actionID, n status.NodeID) bool {
 		hidden := map[string]string{}
 		for k, v := range r.ev.Params(d, n) {
 			params[k] = v
-			if k != "passwd" && k != "password" && k != "user" {
-				hidden[k] = v
+			switch k {
+			case "passwd", "password", "user", "provides", "stonith-timeout":
+			default:
+				if !strings.HasPrefix(k, "pcmk_") { // these are ours, not the agent's
+					hidden[k] = v
+				}
 			}
 		}
 		digest, digestSecure := status.DigestOf(params), status.DigestOf(hidden)

@@ -134,11 +134,6 @@ func (r *run) internalGroup(id status.ResID) {
 	r.order(id, "stopped", id, "start", orderOptional)
 	r.order(id, "start", id, "running", runnableFirst)
 	promotable := r.rsc(r.top(id)).Promotable
-	if promotable {
-		r.order(id, "demote", id, "demoted", runnableFirst)
-		r.order(id, "demoted", id, "promote", orderOptional)
-		r.order(id, "promote", id, "promoted", runnableFirst)
-	}
 	previous, lastActive := status.NoRes, status.NoRes
 	for _, m := range r.res[id].children {
 		r.internalMember(id, m, previous, lastActive, promotable)

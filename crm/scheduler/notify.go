@@ -43,6 +43,10 @@ func (r *run) promotableNotifications(id status.ResID, promoting, demoting bool)
 	r.actions[promoted].priority = infinity
 	if n.promote == nil {
 		n.promote = r.notify(id, "promote", promote, promoted)
+		if n.promote != nil {
+			r.link(n.start.postDone, n.promote.pre, orderOptional)
+			r.link(n.stop.postDone, n.promote.pre, orderOptional)
+		}
 	}
 	demote := r.resourcePseudo(id, "demote", demoting, true)
 	demoted := r.resourcePseudo(id, "demoted", demoting, true)

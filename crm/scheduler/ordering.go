@@ -461,9 +461,9 @@ func (r *run) applyThen(first actionID, then status.ResID, o ordering) {
 // dropInvalidOrderings takes out orderings the administrator cannot mean: between a guest's container and what runs in
 // the guest, and capacity orderings that would make two migrations wait for each other.
 func (r *run) dropInvalidOrderings() {
-	for i := range r.actions {
+	for i := len(r.actions) - 1; i >= 0; i-- {
 		a := &r.actions[i]
-		for k := range a.before {
+		for k := len(a.before) - 1; k >= 0; k-- {
 			l := &a.before[k]
 			in := &r.actions[l.action]
 			if l.flags&preserved == 0 && in.res != status.NoRes && r.isGuestOf(in.node, a.res) {
