@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -99,15 +100,21 @@ func (n *Node) writeAttrs(ctx context.Context) {
 	}
 }
 
-// Attrs implements api.Backend: what waits here hides what is in the CIB.
+// Attrs implements api.Backend: what waits here hides what is in the CIB. When this
+// node's copy lags behind what its users wrote, the DC is asked.
 func (b backend) Attrs(ctx context.Context, node, name string) ([]api.Attr, error) {
-	c := b.n.caughtUp(ctx).CIB
-	found := map[attrs.Key]string{}
-	for s := range c.Status().Each("node_state") {
-		for set := range s.Child("transient_attributes").Each("instance_attributes") {
-			for nv := range set.Each("nvpair") {
-				found[attrs.Key{Node: s.Get("uname"), Name: nv.Get("name")}] = nv.Get("value")
+	s := b.n.store.Snapshot()
+	found := attributesOf(s.CIB)
+	if s.Index < b.n.told.Load() {
+		fresh, err := ask(ctx, b, func() ([]api.Attr, error) { return nil, errNoDC },
+			func(ctx context.Context, dc *api.Client) ([]api.Attr, error) { return dc.Attrs(ctx, node, name) })
+		if err == nil {
+			clear(found)
+			for _, a := range fresh {
+				found[attrs.Key{Node: a.Node, Name: a.Name}] = a.Value
 			}
+		} else {
+			found = attributesOf(b.n.caughtUp(ctx).CIB)
 		}
 	}
 	b.n.attrs.mu.Lock()
@@ -125,23 +132,27 @@ func (b backend) Attrs(ctx context.Context, node, name string) ([]api.Attr, erro
 			out = append(out, api.Attr{Node: k.Node, Name: k.Name, Value: v})
 		}
 	}
-	slices.SortFunc(out, func(a, b api.Attr) int { return strings.Compare(a.Node+"\x00"+a.Name, b.Node+"\x00"+b.Name) })
+	slices.SortFunc(out, func(a, b api.Attr) int {
+		return cmp.Or(strings.Compare(a.Node, b.Node), strings.Compare(a.Name, b.Name))
+	})
 	return out, nil
+}
+
+// attributesOf are all transient attributes of a CIB.
+func attributesOf(c *cib.CIB) map[attrs.Key]string {
+	found := map[attrs.Key]string{}
+	for s := range c.Status().Each("node_state") {
+		for set := range s.Child("transient_attributes").Each("instance_attributes") {
+			for nv := range set.Each("nvpair") {
+				found[attrs.Key{Node: s.Get("uname"), Name: nv.Get("name")}] = nv.Get("value")
+			}
+		}
+	}
+	return found
 }
 
 // transient is a node's transient attribute in the CIB.
 func transient(c *cib.CIB, node, name string) (string, bool) {
-	for s := range c.Status().Each("node_state") {
-		if s.Get("uname") != node {
-			continue
-		}
-		for set := range s.Child("transient_attributes").Each("instance_attributes") {
-			for nv := range set.Each("nvpair") {
-				if nv.Get("name") == name {
-					return nv.Get("value"), true
-				}
-			}
-		}
-	}
-	return "", false
+	v, ok := attributesOf(c)[attrs.Key{Node: node, Name: name}]
+	return v, ok
 }
