@@ -15,6 +15,9 @@ TOOLS := cibadmin crm_mon crm_resource crm_node crm_attribute crm_verify crm_dif
 	crm_standby crm_failcount crm_ticket crm_rule stonith_admin attrd_updater crmadmin iso8601 crm_error \
 	crm_master pacemakerd cibsecret corosync-quorumtool corosync-cfgtool ipvsadm
 
+# The daemons that crmsh and pcs ask for their version and options.
+DAEMONS := pacemaker-based pacemaker-controld pacemaker-fenced pacemaker-schedulerd
+
 # Native agents, linked too so that other cluster managers can run them as OCF scripts.
 AGENTS := Delay Dummy IPaddr2 Stateful httpd nginx
 
@@ -37,17 +40,23 @@ help: ## list the targets
 build: ## build everything into bin/
 	@mkdir -p bin
 	$(BUILD) -o bin/ ./cmd/systoled ./cmd/crm
-	@for t in $(TOOLS); do ln -sfn crm bin/$$t; done
+	@for t in $(TOOLS) $(DAEMONS); do ln -sfn crm bin/$$t; done
 
 install: build ## install into DESTDIR with PREFIX (default /usr), with the systemd unit
 	install -D -m 755 bin/systoled $(DESTDIR)$(PREFIX)/sbin/systoled
 	install -D -m 755 bin/crm $(DESTDIR)$(PREFIX)/sbin/crm
 	@for t in $(TOOLS); do ln -sfn crm $(DESTDIR)$(PREFIX)/sbin/$$t; done
+	install -d -m 755 $(DESTDIR)$(PREFIX)/lib/pacemaker
+	@for d in $(DAEMONS); do ln -sfn ../../sbin/crm $(DESTDIR)$(PREFIX)/lib/pacemaker/$$d; done
 	install -d -m 755 $(DESTDIR)$(PREFIX)/lib/ocf/resource.d/systole
 	@for a in $(AGENTS); do ln -sfn ../../../../sbin/crm $(DESTDIR)$(PREFIX)/lib/ocf/resource.d/systole/$$a; done
 	install -D -m 644 conf/systemd/systoled.service $(DESTDIR)/lib/systemd/system/systoled.service
 	install -D -m 644 conf/systemd/systole.sysusers $(DESTDIR)/usr/lib/sysusers.d/systole.conf
 	install -D -m 644 conf/systemd/systole.tmpfiles $(DESTDIR)/usr/lib/tmpfiles.d/systole.conf
+	install -D -m 644 conf/generated/crm.8 $(DESTDIR)$(PREFIX)/share/man/man8/crm.8
+	install -D -m 644 conf/generated/crm.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/crm
+	install -D -m 644 conf/generated/crm.zsh $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_crm
+	install -D -m 644 conf/generated/crm.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/crm.fish
 	install -d -m 755 $(DESTDIR)$(PREFIX)/share/doc/systole
 	install -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/systole/
 
@@ -94,8 +103,13 @@ parity: build ## score the scheduler against the reference's cases in CASES
 	@test -d $(CASES) || { echo "parity: no cases in $(CASES); the project's own golden cases still run: go test ./crm/scheduler"; exit 0; }; \
 	test ! -d $(CASES) || go run ./integration/parity -cases $(CASES) -cmd bin/crm_simulate
 
+gen: build ## manual page and completion scripts, from the command tree
+	@mkdir -p conf/generated
+	bin/crm generate manual > conf/generated/crm.8
+	@for s in bash zsh fish; do bin/crm generate $$s > conf/generated/crm.$$s; done
+
 golden: ## rewrite golden files, then show what changed
-	go test ./crm/scheduler ./crm/display ./crm/clitext -rewrite; git diff --stat
+	go test ./crm/scheduler ./crm/display -rewrite; git diff --stat
 
 cover: ## coverage by package
 	go test -cover ./...

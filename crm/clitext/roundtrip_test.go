@@ -11,10 +11,10 @@ import (
 	"systole/crm/cib"
 )
 
-// TestShowLoadsBack is the promise of the package: what show prints makes the
+// TestPropShowLoadsBack is the promise of the package: what show prints makes the
 // same configuration in an empty cluster. In document order every object comes
 // back in its place; in crmsh's order the places of equals may differ.
-func TestShowLoadsBack(t *testing.T) {
+func TestPropShowLoadsBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		conf := configuration(t)
 		for _, ordered := range []bool{true, false} {

@@ -35,6 +35,7 @@ func tree() *command {
 			{name: "options", short: "Preferences of this session", sub: optionCommands()},
 			{name: "completion", args: "bash|zsh|fish", short: "Print the script that makes a shell complete crm", min: 1, max: 1, run: completion, complete: words("bash", "zsh", "fish"),
 				example: "crm completion bash > /usr/share/bash-completion/completions/crm"},
+			{name: "generate", args: "manual|bash|zsh|fish", short: "Print the manual page or a completion script, made from the commands", min: 1, max: 1, run: generate, complete: words("manual", "bash", "zsh", "fish")},
 			{name: "complete", args: "[word…]", short: "List what may follow (for completion scripts)", max: -1, raw: true, run: complete},
 		},
 	}
