@@ -88,7 +88,7 @@ sim: ## whole clusters in virtual time under seeded faults (SEED= COUNT= NODES=)
 	SYSTOLE_SIM_SEED=$(SEED) SYSTOLE_SIM_COUNT=$(COUNT) SYSTOLE_SIM_NODES=$(NODES) go test -count=1 -timeout 30m -run 'TestSim$$' -v ./integration/sim
 
 sim-mutants: ## break the product on purpose; each break must turn the simulation red
-	go test -count=1 -timeout 30m -run 'TestMutants$$' -v ./integration/sim
+	go test -tags mutants -count=1 -timeout 30m -run 'TestMutants$$' -v ./integration/sim
 
 chaos: build demo-tool ## real daemons in namespaces under seeded faults (SEED= TIME=60s)
 	@bin/systole-demo chaos $(if $(SEED),--seed $(SEED)) --time $(TIME)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"systole/crm/cib"
@@ -52,6 +53,7 @@ type cluster struct {
 	fencing  bool
 	rscs     []string
 	register register
+	quiet    atomic.Bool // the clients wait
 
 	mu       sync.Mutex
 	problems []string
@@ -92,6 +94,9 @@ func Run(o Options) Report {
 	return r
 }
 
+// current is the trace of the run under way, for whoever finds it stuck.
+var current atomic.Pointer[trace]
+
 func newCluster(o Options) *cluster {
 	rng := rand.New(rand.NewPCG(o.Seed, 0x5157))
 	c := &cluster{
@@ -102,6 +107,7 @@ func newCluster(o Options) *cluster {
 		o.timing(&c.timing)
 	}
 	c.trace = &trace{born: c.born}
+	current.Store(c.trace)
 	c.world = &world{
 		born: c.born, fail: c.fail, trace: c.trace, rng: rand.New(rand.NewPCG(o.Seed, 0xa9e7)),
 		machines: c.machines, runs: make(map[string]map[string]bool), last: make(map[string]string), single: make(map[string]bool), count: make(map[string]int),

@@ -158,48 +158,77 @@ func (c *cluster) strike(ctx context.Context, f fault) bool {
 	return true
 }
 
-// forgetful cuts the DC from all voters but those it needs, and restarts one of these
-// when the others have begun to look for another leader.
+// The next two are aimed at the moment between two leaders. A DC is cut from all
+// voters but those it needs; the others campaign after HB. Until D they may win, if
+// nothing is written meanwhile: so the clients are quiet.
+
+// forgetful restarts the voters the DC needs, again and again around that moment.
 func (c *cluster) forgetful() bool {
 	dc, kept, away := c.split()
 	if dc == nil {
 		return false
 	}
-	for _, a := range away {
-		c.net.Partition([]string{dc.addr()}, []string{a.addr()})
+	defer c.calm()()
+	began := time.Now()
+	c.part(dc, away)
+	time.Sleep(c.timing.Heartbeat - time.Duration(c.rng.IntN(60))*time.Millisecond)
+	for time.Since(began) < c.timing.DetectWithin {
+		for _, k := range kept {
+			k.comeBack(time.Now())
+			k.kill()
+		}
+		time.Sleep(time.Duration(10+c.rng.IntN(50)) * time.Millisecond)
 	}
-	time.Sleep(time.Duration(450+c.rng.IntN(400)) * time.Millisecond)
-	k := kept[c.rng.IntN(len(kept))]
-	k.comeBack(time.Now().Add(time.Millisecond))
-	k.kill()
 	time.Sleep(time.Duration(300+c.rng.IntN(500)) * time.Millisecond)
 	c.net.HealAll()
 	return true
 }
 
-// lateAnswer cuts the DC likewise, holds the answers of the voters it needs back for
-// nearly the time after which they forget it, and slows their disks around that moment.
+// lateAnswer holds back what the voters answer, nearly until the DC steps down. Then
+// the DC either is heard again, by voters whose disks are slow, or loses them as well.
 func (c *cluster) lateAnswer() bool {
 	dc, kept, away := c.split()
 	if dc == nil {
 		return false
 	}
-	for _, a := range away {
-		c.net.Partition([]string{dc.addr()}, []string{a.addr()})
-	}
-	time.Sleep(time.Duration(450+c.rng.IntN(400)) * time.Millisecond)
+	defer c.calm()()
+	hb := c.timing.Heartbeat
+	began := time.Now()
+	c.part(dc, away)
+	time.Sleep(time.Duration(c.rng.IntN(40)) * time.Millisecond)
+	slow := c.rng.IntN(2) == 0
 	for _, k := range kept {
 		c.net.Cut(k.addr(), dc.addr())
-		from := 370 + c.rng.IntN(40)
-		c.hang(k, time.Duration(from)*time.Millisecond, time.Duration(60+c.rng.IntN(200))*time.Millisecond)
+		if slow {
+			c.hang(k, time.Until(began.Add(hb)), time.Duration(50+c.rng.IntN(120))*time.Millisecond)
+		}
 	}
-	time.Sleep(time.Duration(310+c.rng.IntN(80)) * time.Millisecond)
+	time.Sleep(hb - time.Duration(10+c.rng.IntN(50))*time.Millisecond)
 	for _, k := range kept {
 		c.net.Heal(k.addr(), dc.addr())
 	}
-	time.Sleep(time.Duration(300+c.rng.IntN(300)) * time.Millisecond)
+	if !slow {
+		time.Sleep(2 * time.Millisecond)
+		c.part(dc, kept)
+	}
+	time.Sleep(time.Duration(400+c.rng.IntN(300)) * time.Millisecond)
 	c.net.HealAll()
 	return true
+}
+
+// calm quiets the clients and the network; what it returns lets them go on.
+func (c *cluster) calm() func() {
+	c.quiet.Store(true)
+	c.net.SetFaults(fabric.Faults{Delay: 300 * time.Microsecond})
+	time.Sleep(500 * time.Millisecond)
+	return func() { c.quiet.Store(false) }
+}
+
+// part cuts one machine from others.
+func (c *cluster) part(m *machine, from []*machine) {
+	for _, f := range from {
+		c.net.Partition([]string{m.addr()}, []string{f.addr()})
+	}
 }
 
 // split finds a DC with all voters up, and divides the others: just enough to keep it

@@ -24,7 +24,7 @@ func TestMutants(t *testing.T) {
 		{name: "act without a barrier"},
 		{name: "vote right after a restart", only: []fault{forgetful, quickKill, healing}},
 		{name: "heartbeat fast path", only: []fault{lateAnswer, healing}},
-		{name: "a grant counts from its arrival", only: []fault{lateAnswer, oneWay, healing, weather}},
+		{name: "a grant counts from its arrival", only: []fault{lateAnswer, healing}},
 		{name: "start before proof", timing: func(t *lease.Timing) { t.DetectWithin = 3 * t.Beat }},
 		{name: "node lease longer than the detection", timing: func(t *lease.Timing) { t.NodeLease = 4 * t.DetectWithin }},
 	} {

@@ -59,6 +59,9 @@ func (c *cluster) client(ctx context.Context, id int) {
 	rng := rand.New(rand.NewPCG(c.opts.Seed, uint64(id)))
 	for n := 0; ctx.Err() == nil; n++ {
 		time.Sleep(time.Duration(50+rng.IntN(300)) * time.Millisecond)
+		if c.quiet.Load() {
+			continue
+		}
 		var at *store.Store
 		for _, name := range c.names {
 			if d := c.machines[name].up(); d != nil && d.Store().DC().Elected != 0 && (at == nil || rng.IntN(2) == 0) {

@@ -61,8 +61,17 @@ func TestSim(t *testing.T) {
 	}
 }
 
+// stuck is how long one seed may take on a real clock. A cluster that does things
+// for ever without letting time pass would otherwise hang here silently.
+const stuck = 120 * time.Second
+
 // bubble runs one seed in virtual time.
 func bubble(t *testing.T, o Options) (r Report) {
+	watchdog := time.AfterFunc(stuck, func() {
+		fmt.Printf("seed %d: virtual time stands still; the last events:\n%s\n", o.Seed, current.Load())
+		panic("the simulation is stuck")
+	})
+	defer watchdog.Stop()
 	t.Run(fmt.Sprint("seed ", o.Seed), func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) { r = Run(o) })
 	})
