@@ -123,8 +123,9 @@ func (g *Guard) Bound() time.Duration { return g.backend.bound() }
 
 // Renew lets protected addresses answer for the remaining time from now; 0 or
 // less silences them. It returns at once; the newest call counts.
-func (g *Guard) Renew(remaining time.Duration) {
-	until := boottime() + remaining
+func (g *Guard) Renew(remaining time.Duration) { g.renewUntil(boottime() + remaining) }
+
+func (g *Guard) renewUntil(until time.Duration) {
 	for {
 		select {
 		case g.until <- until:

@@ -59,7 +59,7 @@ func TestSilentWhenTheDaemonIsStopped(t *testing.T) {
 	addVIP(t, w, vip4, vip6)
 	for _, addr := range []string{vip4, vip6} {
 		a := newAsker(t, w, addr)
-		if _, _, answers := a.listen(t, 4*lease); answers < a.asked-2 {
+		if _, _, answers := a.listen(t, 4*lease); answers < a.asked*9/10 {
 			t.Errorf("%s answered %d of %d times while renewed: renewing leaves gaps", addr, answers, a.asked)
 		}
 		d.beat()
@@ -226,10 +226,10 @@ func TestProcessGuard(t *testing.T) {
 		t.Errorf("last answer %v after the last renewal of %v", after, lease)
 	}
 
-	addVIP(t, w, vip4) // the agent started again
 	d.signal(syscall.SIGCONT)
 	d.beat()
 	d.beat()
+	addVIP(t, w, vip4) // the agent started again
 	child := childOf(t, d.cmd.Process.Pid)
 	for _, pid := range []int{d.cmd.Process.Pid, child} {
 		if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {

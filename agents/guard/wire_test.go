@@ -52,8 +52,9 @@ func renewer(device string) {
 		fail(g.Protect(ctx, device, a))
 	}
 	for tick := time.NewTicker(lease / 3); ; <-tick.C {
-		fmt.Println(int64(boottime()))
-		g.Renew(lease)
+		now := boottime()
+		fmt.Println(int64(now))
+		g.renewUntil(now + lease)
 	}
 }
 
@@ -155,7 +156,7 @@ func (a *asker) listen(t *testing.T, d time.Duration) (first, last time.Duration
 			t.Fatal(err)
 		}
 		for wait := 3; ; wait = 0 {
-			b, err := a.s.Receive(wait)
+			b, at, err := a.s.ReceiveAt(wait)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -163,7 +164,7 @@ func (a *asker) listen(t *testing.T, d time.Duration) (first, last time.Duration
 				break
 			}
 			if a.answers(b) {
-				last = boottime()
+				last = boottime() - time.Since(at)
 				if answers++; answers == 1 {
 					first = last
 				}

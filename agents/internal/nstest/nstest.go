@@ -4,6 +4,7 @@
 package nstest
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
@@ -110,7 +112,29 @@ func NewWire(t *testing.T) *Wire {
 	}))
 	w.NearHW = up(t, w.Near, "192.0.2.1/24", "2001:db8::1/64")
 	w.Do(t, func() { w.FarHW = up(t, w.Far, "192.0.2.2/24", "2001:db8::2/64") })
+	ready(t, w.Near, "ff000001")
+	w.Do(t, func() { ready(t, w.Far, "ff000002") })
 	return w
+}
+
+// ready waits until the kernel has noticed the carrier and listens for
+// neighbour solicitations of its address: before, it answers none.
+func ready(t *testing.T, name, group string) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for began := time.Now(); time.Since(began) < 5*time.Second; <-tick.C {
+		groups, err := os.ReadFile("/proc/thread-self/net/igmp6")
+		if err != nil {
+			return // a kernel without IPv6
+		}
+		for line := range strings.Lines(string(groups)) {
+			if f := strings.Fields(line); len(f) > 2 && f[1] == name && strings.HasSuffix(f[2], group) {
+				return
+			}
+		}
+	}
+	t.Errorf("%s does not listen for neighbour solicitations", name)
 }
 
 func up(t *testing.T, name string, addrs ...string) net.HardwareAddr {
@@ -183,6 +207,9 @@ func (w *Wire) FarSocket(t *testing.T) *Socket {
 		if err == nil {
 			err = unix.Bind(s.fd, &unix.SockaddrLinklayer{Protocol: htons(unix.ETH_P_ALL), Ifindex: s.index})
 		}
+		if err == nil {
+			err = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1)
+		}
 		if err != nil {
 			t.Error(err)
 		}
@@ -200,24 +227,46 @@ func (s *Socket) Send(b []byte) error { return unix.Send(s.fd, b, 0) }
 // Receive returns the next frame that came in, or nil when none comes within
 // the time; what this socket sent itself is left out.
 func (s *Socket) Receive(millis int) ([]byte, error) {
-	buf := make([]byte, 2048)
+	b, _, err := s.ReceiveAt(millis)
+	return b, err
+}
+
+// ReceiveAt is Receive with the time at which the kernel got the frame, however
+// late this program looks.
+func (s *Socket) ReceiveAt(millis int) ([]byte, time.Time, error) {
+	buf, control := make([]byte, 2048), make([]byte, 128)
 	for {
 		n, err := unix.Poll([]unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLIN}}, millis)
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}
 		if err != nil || n == 0 {
-			return nil, err
+			return nil, time.Time{}, err
 		}
-		n, from, err := unix.Recvfrom(s.fd, buf, 0)
+		n, controls, _, from, err := unix.Recvmsg(s.fd, buf, control, 0)
 		if err != nil {
-			return nil, fmt.Errorf("receive: %w", err)
+			return nil, time.Time{}, fmt.Errorf("receive: %w", err)
 		}
 		if ll, ok := from.(*unix.SockaddrLinklayer); ok && ll.Pkttype == unix.PACKET_OUTGOING {
 			continue
 		}
-		return buf[:n], nil
+		at, err := stamp(control[:controls])
+		return buf[:n], at, err
 	}
+}
+
+// stamp is the SCM_TIMESTAMPNS of a received frame.
+func stamp(control []byte) (time.Time, error) {
+	messages, err := unix.ParseSocketControlMessage(control)
+	if err != nil {
+		return time.Time{}, err
+	}
+	for _, m := range messages {
+		if m.Header.Level == unix.SOL_SOCKET && m.Header.Type == unix.SCM_TIMESTAMPNS && len(m.Data) >= 16 {
+			return time.Unix(int64(binary.NativeEndian.Uint64(m.Data)), int64(binary.NativeEndian.Uint64(m.Data[8:]))), nil
+		}
+	}
+	return time.Time{}, errors.New("a frame without the time of its arrival")
 }
 
 func htons(v uint16) uint16 { return v<<8 | v>>8 }
