@@ -66,6 +66,9 @@ func property(c *cib.CIB, names ...string) string {
 	return ""
 }
 
+// Fencing says whether only fencing proves the loss of a node.
+func Fencing(c *cib.CIB) bool { return fencing(c) }
+
 // fencing is stonith-enabled; the default is true.
 func fencing(c *cib.CIB) bool {
 	v := property(c, "stonith-enabled", "fencing-enabled")

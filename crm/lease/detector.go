@@ -49,6 +49,7 @@ type Detector struct {
 	elected time.Duration
 	former  string
 	looked  time.Duration // when Tick last ran
+	fencing bool          // only fencing proves a loss
 	nodes   map[string]*watched
 	events  []Event
 }
@@ -107,6 +108,15 @@ func (d *Detector) Expect(node string, r Record, gone bool) {
 		n.gone = gone
 	}
 }
+
+// Fencing says whether only fencing proves a loss (stonith-enabled). The end of a
+// lease proves nothing then, so that a lost node that is heard again is ready as
+// long as nobody has fenced it. What was proven before stays proven: the DC may be
+// acting on it.
+func (d *Detector) Fencing(on bool) { d.fencing = on }
+
+// proves tells whether the end of the node's lease will prove its loss.
+func (d *Detector) proves(n *watched) bool { return !d.fencing && n.record.Policy.Proves() }
 
 // Forget drops a node that was removed from the cluster.
 func (d *Detector) Forget(node string) { delete(d.nodes, node) }
@@ -204,7 +214,7 @@ func (d *Detector) Tick(now time.Duration) []Event {
 			e.Kind = NodeLost
 			d.events = append(d.events, e)
 		}
-		if n.state == lost && n.record.Policy.Proves() && now >= provenAt {
+		if n.state == lost && d.proves(n) && now >= provenAt {
 			n.state = proven
 			e.Kind = NodeProven
 			d.events = append(d.events, e)
@@ -240,7 +250,7 @@ func (d *Detector) Next() (time.Duration, bool) {
 		}
 		at, provenAt := d.deadlines(name, n)
 		if n.state == lost {
-			if !n.record.Policy.Proves() {
+			if !d.proves(n) {
 				continue
 			}
 			at = provenAt

@@ -213,6 +213,33 @@ func TestDetectorAfterProof(t *testing.T) {
 	}
 }
 
+// With fencing on, the end of a lease proves nothing, and nothing stands in the
+// way of a lost node that returns before anybody has fenced it.
+func TestDetectorWithFencing(t *testing.T) {
+	d := newDCTest(t, "")
+	d.Fencing(true)
+	d.beat(hour, 7, stopping)
+	if got := d.run(hour, hour+time.Minute); got["lost"] == 0 || got["proven"] != 0 {
+		t.Errorf("findings: %v, want lost and not proven", got)
+	}
+	if at, ok := d.Next(); ok {
+		t.Errorf("a look is due at %v although nothing can change", at)
+	}
+	if _, ok := d.beat(hour+time.Minute, 7, stopping); !ok {
+		t.Error("a node that was lost and not fenced gets no lease when it returns")
+	}
+	d.want(d.kinds(hour+time.Minute), "ready")
+
+	d = newDCTest(t, "")
+	d.Fencing(true)
+	d.beat(hour, 7, stopping)
+	d.run(hour, hour+time.Minute)
+	d.Fencing(false)
+	if got := d.run(hour+time.Minute, hour+2*time.Minute); got["proven"] == 0 {
+		t.Errorf("findings after fencing was switched off: %v, want proven", got)
+	}
+}
+
 func TestDetectorFenced(t *testing.T) {
 	d := newDCTest(t, "")
 	d.beat(hour, 7, stopping)

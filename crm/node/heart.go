@@ -109,6 +109,7 @@ func (h *heart) learn() {
 	if h.detector == nil {
 		return
 	}
+	h.detector.Fencing(controller.Fencing(h.snap.CIB))
 	for _, name := range h.nodes {
 		now := expectation{recordOf(h.snap.CIB, name), controller.Gone(h.snap.CIB, name)}
 		h.detector.Expect(name, now.record, now.gone)
