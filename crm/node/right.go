@@ -64,11 +64,19 @@ func (r *right) policy() lease.Policy {
 	return r.lease.Policy()
 }
 
-// beat makes the next beat.
+// beat makes the next beat. It may cut the lease (after a restart grant): the
+// guard must know before the beat leaves, since the DC may count on the shorter
+// lease as soon as it has it.
 func (r *right) beat(applied uint64) lease.Beat {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.lease.Beat(r.clock(), applied)
+	before := r.lease.End()
+	b := r.lease.Beat(r.clock(), applied)
+	end := r.lease.End()
+	r.mu.Unlock()
+	if end != before {
+		r.tell(end)
+	}
+	return b
 }
 
 // order says whether an order of the term may be acted on, and acknowledges the term.
@@ -128,9 +136,13 @@ func (r *right) change(f func()) {
 	end := r.lease.End()
 	r.settled = r.settled && end <= r.clock()
 	r.mu.Unlock()
-	if end == before {
-		return
+	if end != before {
+		r.tell(end)
 	}
+}
+
+// tell hands the end of the lease on.
+func (r *right) tell(end time.Duration) {
 	if r.guard != nil {
 		r.guard.Renew(max(0, end-r.clock()))
 	}

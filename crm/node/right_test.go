@@ -51,3 +51,17 @@ func TestGrantAfterTheEndWakesNothing(t *testing.T) {
 		t.Error("a second end of the lease is not owed")
 	}
 }
+
+// A new run of the daemon has the rest of a restart grant, and asks for no more than
+// an ordinary lease: the kernel guard must not be left with the longer one.
+func TestFirstBeatCutsARestartGrant(t *testing.T) {
+	guard := &recordingGuard{}
+	timing := lease.Default()
+	r := &right{clock: func() time.Duration { return time.Hour }, guard: guard,
+		lease: lease.NewNodeLease(timing, "a", 2, lease.Record{Policy: lease.PolicyStop})}
+	r.lease.Adopt(time.Hour + time.Minute)
+	r.beat(0)
+	if len(guard.renewals) != 1 || guard.renewals[0] != timing.NodeLease || r.Remaining() != timing.NodeLease {
+		t.Errorf("the guard was told %v, remaining %v; want %v", guard.renewals, r.Remaining(), timing.NodeLease)
+	}
+}
