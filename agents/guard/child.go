@@ -40,7 +40,8 @@ type keeper struct {
 	addrs   map[Address]time.Duration // when valid_lft was last set
 	until   time.Duration
 	remove  func(Address) error
-	shorten func(a Address, seconds int) error
+	// shorten sets the lifetime of an address, if it is there.
+	shorten func(a Address, seconds int) (there bool, err error)
 }
 
 // command is one line from the daemon.
@@ -117,7 +118,7 @@ func (k *keeper) obey(line string) string {
 		}
 		if fields[0] == "release" {
 			delete(k.addrs, a)
-			if err := k.shorten(a, forever); err != nil {
+			if _, err := k.shorten(a, forever); err != nil {
 				return "error " + err.Error()
 			}
 			return "ok"
@@ -171,7 +172,7 @@ func (k *keeper) settle() {
 	seconds := int((left + time.Second - 1) / time.Second)
 	for a, set := range k.addrs {
 		if now-set >= lifetimeStep {
-			if k.shorten(a, seconds) == nil {
+			if there, err := k.shorten(a, seconds); there && err == nil {
 				k.addrs[a] = now
 			}
 		}
@@ -224,11 +225,11 @@ func removeAddress(a Address) error {
 const forever = 1<<32 - 1
 
 // shortenAddress sets how long the kernel keeps the address without us.
-func shortenAddress(a Address, seconds int) error {
+func shortenAddress(a Address, seconds int) (there bool, err error) {
 	link, addr, err := find(a)
 	if err != nil || addr == nil {
-		return err
+		return false, err
 	}
 	addr.ValidLft, addr.PreferedLft = seconds, seconds
-	return netlink.AddrReplace(link, addr)
+	return true, netlink.AddrReplace(link, addr)
 }

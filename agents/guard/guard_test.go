@@ -222,7 +222,7 @@ func TestProcessGuard(t *testing.T) {
 	_, last, _ := a.listen(t, 3*lease)
 	after := last - min(d.last(began), began)
 	t.Logf("daemon stopped; last answer %v after the last renewal", after)
-	if after > lease+50*time.Millisecond {
+	if after > lease+150*time.Millisecond { // the process must be woken, and the machine may be busy
 		t.Errorf("last answer %v after the last renewal of %v", after, lease)
 	}
 
@@ -230,6 +230,8 @@ func TestProcessGuard(t *testing.T) {
 	d.beat()
 	d.beat()
 	addVIP(t, w, vip4) // the agent started again
+	d.beat()
+	d.beat()
 	child := childOf(t, d.cmd.Process.Pid)
 	for _, pid := range []int{d.cmd.Process.Pid, child} {
 		if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
