@@ -11,6 +11,9 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -180,9 +183,11 @@ func (p *processTable) reap() {
 	}
 }
 
-// start runs argv on the files in a process group of its own.
+// start runs argv on the files in a process group of its own. The
+// request's variables win over the node's, its PATH too.
 func (p *processTable) start(req request, files []*os.File) (int, <-chan int, error) {
-	path, err := exec.LookPath(req.Argv[0])
+	env := mergeEnv(os.Environ(), req.Env)
+	path, err := lookPath(req.Argv[0], env)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -194,7 +199,7 @@ func (p *processTable) start(req request, files []*os.File) (int, <-chan int, er
 	defer p.mu.Unlock()
 	pid, err := syscall.ForkExec(path, req.Argv, &syscall.ProcAttr{
 		Dir:   "/",
-		Env:   append(os.Environ(), req.Env...),
+		Env:   env,
 		Files: fds,
 		Sys:   &syscall.SysProcAttr{Setsid: true},
 	})
@@ -204,6 +209,35 @@ func (p *processTable) start(req request, files []*os.File) (int, <-chan int, er
 	ch := make(chan int, 1)
 	p.exits[pid] = ch
 	return pid, ch, nil
+}
+
+// mergeEnv is base with the variables of more in it; a name stands once, since
+// programs differ in which of two they take.
+func mergeEnv(base, more []string) []string {
+	name := func(v string) string { n, _, _ := strings.Cut(v, "="); return n }
+	env := slices.DeleteFunc(slices.Clone(base), func(b string) bool {
+		return slices.ContainsFunc(more, func(m string) bool { return name(m) == name(b) })
+	})
+	return append(env, more...)
+}
+
+// lookPath finds a program on the PATH of env.
+func lookPath(program string, env []string) (string, error) {
+	if strings.Contains(program, "/") {
+		return exec.LookPath(program)
+	}
+	for _, v := range env {
+		path, ok := strings.CutPrefix(v, "PATH=")
+		if !ok {
+			continue
+		}
+		for _, dir := range filepath.SplitList(path) {
+			if found, err := exec.LookPath(filepath.Join(dir, program)); err == nil {
+				return found, nil
+			}
+		}
+	}
+	return "", fmt.Errorf("%s: not on the node's PATH", program)
 }
 
 func (p *processTable) serve(c *net.UnixConn) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -76,6 +77,7 @@ func TestLab(t *testing.T) {
 	if got := run(t, a, "hostname"); got != "a" {
 		t.Errorf("host name of a: %q", got)
 	}
+	ownProgram(t, a)
 	addVIP(t, a)
 	await(t, "a to answer for the address", func() bool { n, _ := wire.Owner(); return n == "a" })
 	if v := wire.Violations(); len(v) > 0 {
@@ -130,4 +132,18 @@ func await(t *testing.T, what string, ok func() bool) {
 		}
 	}
 	t.Fatalf("waited 5 s for %s", what)
+}
+
+// ownProgram: what a command is given wins over what the node has, for finding the program too.
+func ownProgram(t *testing.T, n *Node) {
+	t.Helper()
+	own := t.TempDir()
+	if err := os.WriteFile(filepath.Join(own, "hostname"), []byte("#!/bin/sh\nenv | grep ^PATH=\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	path := "PATH=" + own + ":/usr/bin:/bin"
+	out, err := n.Run(t.Context(), []string{path}, "hostname")
+	if err != nil || strings.TrimSpace(out) != path {
+		t.Errorf("got %q, %v; want %q once", out, err, path)
+	}
 }
