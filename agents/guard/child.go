@@ -37,9 +37,9 @@ func Child() int {
 
 // keeper is what the process guards. serve's goroutine owns it.
 type keeper struct {
-	addrs   map[Address]time.Duration // when valid_lft was last set
-	until   time.Duration
-	remove  func(Address) error
+	addrs  map[Address]time.Duration // when valid_lft was last set
+	until  time.Duration
+	remove func(Address) error
 	// shorten sets the lifetime of an address, if it is there.
 	shorten func(a Address, seconds int) (there bool, err error)
 }
