@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -43,6 +44,8 @@ type testNode struct {
 	kept   *memoryKeeper
 	fabric *fabric.Node
 	kernel *kernelGuard
+	// exclusive resources have no guard here.
+	exclusive atomic.Bool
 	*Node
 	stop  context.CancelFunc
 	ended chan error
@@ -266,7 +269,7 @@ func (n *testNode) daemon(bootstrap *cib.CIB) {
 		Clock: func() time.Duration { return time.Hour + time.Since(n.c.born) },
 		Store: store.Config{Memory: n.disk, Incarnation: "1", Bootstrap: bootstrap}, Peers: func() map[string]string { return peers },
 		Lookup:   func(resources.AgentID) (resources.Agent, error) { return n.c.world, nil },
-		Harmless: func(resources.AgentID) bool { return true }, Fencer: n.c.world,
+		Harmless: func(resources.AgentID) bool { return !n.exclusive.Load() }, Fencer: n.c.world,
 		State: n.state, Right: n.kept, Guard: n.guard(),
 		Stop: func(cause string) {
 			select {

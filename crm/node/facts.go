@@ -61,24 +61,6 @@ func stopTimeout(c *cib.CIB, op resources.Op) time.Duration {
 	return 0
 }
 
-// giveUp is how long after its lease this node may still be stopping what it
-// runs: the timing's bound for what a kernel guard silences at once, and the
-// stops of the rest, which come one after the other.
-func (n *Node) giveUp(c *cib.CIB) time.Duration {
-	bound := n.cfg.Timing.GiveUp
-	for _, a := range n.exec.Active() {
-		if n.cfg.Harmless != nil && n.cfg.Harmless(a.Op.Agent) {
-			continue
-		}
-		if t := stopTimeout(c, a.Op); t > 0 {
-			bound += t
-		} else {
-			bound += resources.DefaultTimeout
-		}
-	}
-	return bound
-}
-
 // hearing is what the DC's beats say of a node.
 type hearing struct {
 	silent  time.Duration // since the last beat

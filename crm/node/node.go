@@ -177,8 +177,9 @@ type Node struct {
 	leaving  atomic.Bool                         // the last beats say good-bye
 	draining atomic.Bool                         // this node itself asked to leave
 
-	told   atomic.Uint64          // highest index this node's users know to be committed
-	leader atomic.Pointer[leader] // the API of who leads
+	reserved atomic.Int64           // give-up bound that an order waits for, nanoseconds
+	told     atomic.Uint64          // highest index this node's users know to be committed
+	leader   atomic.Pointer[leader] // the API of who leads
 
 	hurry    chan struct{} // heart: a promise changed
 	kicked   chan struct{} // keeper: the lease moved

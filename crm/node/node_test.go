@@ -311,3 +311,51 @@ func TestFencingFails(t *testing.T) {
 		c.neverTwice()
 	})
 }
+
+// What is not harmless is started only after the DC has recorded how long its stop
+// may take, and its loss is proven that much later.
+func TestExclusiveResourceMovesAfterItsStopTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := grow(t, 3, 0, noFencing...)
+		for _, n := range c.nodes {
+			n.exclusive.Store(true)
+		}
+		c.until("all are in", func() bool {
+			return c.settled() && c.nodes["b"].Remaining() > 0 && c.nodes["c"].Remaining() > 0
+		})
+		r, err := backend{c.nodes["b"].Node}.Propose(t.Context(), api.Proposal{Operations: []api.CIBOperation{
+			{Op: api.OpCreate, Section: "resources", XML: `<primitive id="r1" class="ocf" provider="test" type="Toy"><operations><op id="r1-s" name="stop" interval="0" timeout="5s"/></operations></primitive>`},
+		}})
+		if err != nil || r.Code != 0 {
+			t.Fatalf("propose: %+v, %v", r, err)
+		}
+		n := c.holder("r1")
+		if g := recordOf(c.dc().CIB(), n.name).GiveUp; g < 5*time.Second {
+			t.Errorf("recorded give-up bound %v", g)
+		}
+		n.powerOff()
+		took := c.until("r1 runs elsewhere", func() bool { return len(c.world.where("r1")) == 1 })
+		if took < 5*time.Second || took > 8*time.Second {
+			t.Errorf("moved after %v, want a little over 5 s", took)
+		}
+		c.neverTwice()
+	})
+}
+
+func TestCoarse(t *testing.T) {
+	for _, c := range []struct{ d, want time.Duration }{
+		{0, 0}, {1, time.Second}, {4 * time.Second, 4 * time.Second}, {5 * time.Second, 6 * time.Second},
+		{20 * time.Second, 24 * time.Second}, {40 * time.Second, 48 * time.Second},
+	} {
+		if got := coarse(c.d); got != c.want || got < c.d {
+			t.Errorf("coarse(%v) = %v, want %v", c.d, got, c.want)
+		}
+	}
+	values := map[time.Duration]bool{}
+	for n := range 100 {
+		values[coarse(time.Duration(n)*20*time.Second)] = true
+	}
+	if len(values) > 40 {
+		t.Errorf("%d different bounds while 100 resources start", len(values))
+	}
+}
