@@ -332,7 +332,6 @@ func (r *run) assignClone(id status.ResID, prefer status.NodeID, stopIfFail bool
 		r.setInstanceRoles(id)
 	}
 	st.provisional, st.assigning = false, false
-	slices.SortStableFunc(st.children, r.compareNumbers)
 }
 
 func (r *run) assignBundle(id status.ResID, prefer status.NodeID, stopIfFail bool) {

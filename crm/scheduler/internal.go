@@ -297,6 +297,9 @@ func (r *run) applyLocationToBundle(id status.ResID, l *locationRule) {
 	b := r.rsc(id).Bundle
 	for _, rep := range b.Replicas {
 		r.applyLocation(rep.Container, l)
+		if rep.IP != status.NoRes {
+			r.applyLocation(rep.IP, l)
+		}
 	}
 	if b.Member != status.NoRes && (l.role == status.RolePromoted || l.role == status.RoleUnpromoted) {
 		r.applyLocation(b.Member, l)

@@ -55,6 +55,7 @@ func (r *run) probeAll(ids []status.ResID, n status.NodeID) bool {
 
 // probeClone probes each instance of a unique clone, and of an anonymous one that which is known or will be on the node.
 func (r *run) probeClone(id status.ResID, n status.NodeID) bool {
+	slices.SortStableFunc(r.res[id].children, r.compareNumbers)
 	if r.res[id].exclusive {
 		if c := r.allowed(id)[n]; !c.present || c.mode != probeExclusive {
 			// Not to be discovered here, so it does not matter what is: take it off the table.
@@ -72,7 +73,6 @@ func (r *run) probeClone(id status.ResID, n status.NodeID) bool {
 	} else if i := slices.IndexFunc(kids, func(i status.ResID) bool { return r.nextNode(i) == n }); i >= 0 {
 		child = kids[i]
 	} else if len(kids) > 0 {
-		slices.SortStableFunc(kids, r.compareNumbers)
 		child = kids[0]
 	}
 	return child != status.NoRes && r.probe(child, n)

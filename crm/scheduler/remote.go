@@ -127,7 +127,7 @@ func (r *run) orderOnRemote(id actionID, conn status.ResID) {
 			r.afterStart(conn, id, orderNone)
 		}
 	default:
-		if a.interval > 0 && a.cancels == "" {
+		if a.interval > 0 {
 			r.afterStart(conn, id, impliesThen)
 			return
 		}
@@ -159,12 +159,10 @@ func (r *run) orderInGuest(id actionID, conn status.ResID) {
 		}
 	default:
 		switch {
-		case a.interval > 0 && a.cancels == "":
-			if a.task == "monitor" {
-				r.afterStart(conn, id, impliesThen)
-			}
-		default:
+		case a.interval == 0:
 			r.afterStart(conn, id, orderNone)
+		case a.task == "monitor":
+			r.afterStart(conn, id, impliesThen)
 		}
 	}
 }

@@ -241,18 +241,7 @@ func (r *run) bundleFlags(id actionID, n status.NodeID) actionFlags {
 			return r.collectiveFlags(id, r.res[b.Member].children, n)
 		}
 	}
-	flags := r.collectiveFlags(id, containers, n)
-	if b.Member == status.NoRes {
-		return flags
-	}
-	if member := r.findTask(b.Member, a.task, status.NoNode); member != noAction {
-		f := r.flagsOf(member, n)
-		if flags&optional != 0 && f&optional == 0 {
-			flags &^= optional
-			r.actions[id].flags &^= optional
-		}
-	}
-	return flags
+	return r.collectiveFlags(id, containers, n)
 }
 
 // applyFlags does what one ordering's flags ask for.
