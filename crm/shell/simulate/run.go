@@ -12,8 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/renameio/v2"
-
 	"systole/crm/cib"
 	"systole/crm/display"
 	"systole/crm/exit"
@@ -229,7 +227,7 @@ func write(path string, doc []byte) error {
 	if st, err := os.Stat(path); err == nil && !st.Mode().IsRegular() { // a pipe or /dev/null cannot be replaced
 		return exit.With(exit.IOErr, os.WriteFile(path, doc, 0o600))
 	}
-	return exit.With(exit.IOErr, renameio.WriteFile(path, doc, 0o600))
+	return source.WriteFile(path, doc) // in place: pcs keeps its temporary files open
 }
 
 // print writes the report where it is wanted.
