@@ -198,14 +198,28 @@ func TestLifeOfACluster(t *testing.T) {
 	}
 	l := &life{t, cluster}
 	a, b, c := cluster.Nodes[0], cluster.Nodes[1], cluster.Nodes[2]
+	l.dieAndReturn(a, b)
 	l.crm(a, "configure", "property", "stonith-enabled=false")
-
 	l.rekey(a, b, c)
 	l.leaveAndReturn(a, c)
 	backup := filepath.Join(a.Dir, "backup")
 	l.crm(a, "cluster", "backup", backup)
 	l.loseAndRecover(a, b, c)
 	l.restore(c, backup)
+}
+
+// dieAndReturn kills a daemon and starts it again. Fencing is on, as it is by
+// default, and nobody has a device: the node is missed, and taken back.
+func (l *life) dieAndReturn(a, b *netlab.Node) {
+	l.await(a, "all three are there", func(s status) bool { return s.online() == "a b c" })
+	if err := l.c.SignalDaemon(b, syscall.SIGKILL); err != nil {
+		l.Fatal(err)
+	}
+	l.await(a, "b is missed", func(s status) bool { return s.online() == "a c" })
+	if err := l.c.StartDaemon(b); err != nil {
+		l.Fatal(err)
+	}
+	l.await(a, "b is back", func(s status) bool { return s.online() == "a b c" })
 }
 
 // rekey replaces keys and CA under a running cluster: no election, nobody lost.
