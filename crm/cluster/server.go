@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"systole/crm/api"
@@ -35,8 +36,9 @@ type ServerOptions struct {
 // trust in order. Its state is the [Dir]'s.
 type Server struct {
 	o         ServerOptions
-	changing  sync.Mutex // one change of the cluster's trust at a time; handlers that find it taken refuse
-	reloading sync.Mutex // keeps Reload calls in the order of what they hand over
+	changing  sync.Mutex  // one change of the cluster's trust at a time; handlers that find it taken refuse
+	removed   atomic.Bool // the other nodes refuse this one
+	reloading sync.Mutex  // keeps Reload calls in the order of what they hand over
 }
 
 // NewServer makes a Server; mount its handlers and call Run.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"systole/crm/api"
+	"systole/crm/transport"
 )
 
 // Trust travels two ways: the DC pushes a new document to every node at once,
@@ -109,14 +110,27 @@ func (s *Server) tellTrust(_ context.Context, r trustRequest) (trustReply, error
 	return trustReply{t.encode()}, nil
 }
 
-// pull asks all others for a newer trust.
+// pull asks all others for a newer trust. When those that answer all refuse this
+// node as removed, that is its error.
 func (s *Server) pull(ctx context.Context) error {
 	var mu sync.Mutex
 	newest := s.o.Dir.Trust()
 	question := trustRequest{newest.Generation, newest.digest()}
+	heard, refused := 0, 0
 	s.each(ctx, s.o.Dir.Members(), func(ctx context.Context, m Member) {
 		var r trustReply
-		if s.peer(ctx, m.Name, verbTrust, question, &r) != nil || r.Trust == nil {
+		err := s.peer(ctx, m.Name, verbTrust, question, &r)
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case errors.Is(err, transport.ErrRevoked):
+			refused++
+			return
+		case err != nil:
+			return
+		}
+		heard++
+		if r.Trust == nil {
 			return
 		}
 		t, err := parseTrust(r.Trust)
@@ -124,12 +138,14 @@ func (s *Server) pull(ctx context.Context) error {
 			s.o.Log.Warn("trust not understood", "peer", m.Name, "err", err)
 			return
 		}
-		mu.Lock()
-		defer mu.Unlock()
 		if t.newerThan(newest) {
 			newest = t
 		}
 	})
+	s.removed.Store(refused > 0 && heard == 0)
+	if s.removed.Load() {
+		return fmt.Errorf("all nodes that answer refuse this one: %w", transport.ErrRevoked)
+	}
 	return s.believe(ctx, newest)
 }
 

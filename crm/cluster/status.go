@@ -62,6 +62,9 @@ func (s *Server) status(ctx context.Context, _ struct{}) (Status, error) {
 	}
 	st.Majority = st.Voters/2 + 1
 	st.Warnings = warnings(st, trust, s.o.Dir.Certificate(), s.o.Now())
+	if s.removed.Load() {
+		st.Warnings = append(st.Warnings, fmt.Sprintf("Node %s was removed from the cluster: the others refuse it. Stop systoled, delete %s, and join again with a new token.", id.Node, s.o.Dir.Path()))
+	}
 	return st, nil
 }
 

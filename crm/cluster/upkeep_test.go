@@ -241,6 +241,12 @@ func TestRemovedNodeIsRefused(t *testing.T) {
 	if !errors.Is(err, transport.ErrRevoked) {
 		t.Errorf("the removed n3 asks to enter: %v", err)
 	}
+	if err := c.server.keep(t.Context()); !errors.Is(err, transport.ErrRevoked) {
+		t.Errorf("the removed n3 looks after itself: %v", err)
+	}
+	if got := strings.Join(c.server.Warnings(t.Context()), "\n"); !strings.Contains(got, "Node n3 was removed from the cluster") {
+		t.Errorf("warnings of the removed n3: %s", got)
+	}
 	wantAllConnected(t, a, b)
 	again := w.join("n3", a)
 	wantAllConnected(t, a, b, again)
