@@ -18,7 +18,12 @@ const wantedNice = -15
 // makes them, so this comes first in main.
 func prioritize(realtime bool) string {
 	var got []string
-	switch err := eachThread(func(tid int) error { return setPriority(tid, realtime) }); {
+	err := eachThread(func(tid int) error { return setPriority(tid, realtime) })
+	if err != nil && realtime { // a lower nice value takes the same capability, but may be in the unit
+		realtime = false
+		err = eachThread(func(tid int) error { return setPriority(tid, false) })
+	}
+	switch {
 	case err == nil && realtime:
 		got = append(got, "round-robin real-time scheduling")
 	case err == nil:

@@ -323,7 +323,11 @@ func (b backend) Settle(ctx context.Context, timeout time.Duration) (api.Settled
 				return api.Settled{Index: s.Index, Pending: append(s.Pending, s.Waiting...)}, nil
 			}
 		}
-	}, func(ctx context.Context, dc *api.Client) (api.Settled, error) { return dc.Settle(ctx, timeout) })
+	}, func(ctx context.Context, dc *api.Client) (api.Settled, error) {
+		s, err := dc.Settle(ctx, timeout)
+		b.n.tell(s.Index)
+		return s, err
+	})
 }
 
 func (b backend) Watch(ctx context.Context, after uint64) iter.Seq2[api.Event, error] {

@@ -65,7 +65,7 @@ func (h host) Members(ctx context.Context) ([]cluster.Member, error) {
 
 // CIB implements cluster.Host.
 func (h host) CIB(ctx context.Context) ([]byte, error) {
-	r, err := backend{h.n}.CIB(ctx, false)
+	r, err := backend(h).CIB(ctx, false)
 	return []byte(r.XML), err
 }
 

@@ -329,10 +329,11 @@ func TestExclusiveResourceMovesAfterItsStopTimeout(t *testing.T) {
 		if err != nil || r.Code != 0 {
 			t.Fatalf("propose: %+v, %v", r, err)
 		}
-		n := c.holder("r1")
-		if g := recordOf(c.dc().CIB(), n.name).GiveUp; g < 5*time.Second {
-			t.Errorf("recorded give-up bound %v", g)
+		c.until("r1 is being started", func() bool { return len(c.world.where("r1")) == 1 })
+		if g := recordOf(c.dc().CIB(), c.world.where("r1")[0]).GiveUp; g < 5*time.Second {
+			t.Errorf("the recorded give-up bound was %v when r1 was started", g)
 		}
+		n := c.holder("r1")
 		n.powerOff()
 		took := c.until("r1 runs elsewhere", func() bool { return len(c.world.where("r1")) == 1 })
 		if took < 5*time.Second || took > 8*time.Second {

@@ -118,6 +118,9 @@ func (n *Node) accept(ctx context.Context, m orderMessage) *refusal {
 	if m.Op.Action == resources.ActionCancel && m.Op.Meta["operation"] == "" {
 		m.Op.Meta["operation"] = string(resources.ActionMonitor)
 	}
+	if !n.stopIsCovered(m) {
+		return &refusal{Reason: "the DC has not yet recorded how long the stop of this resource may take", Later: true}
+	}
 	err := n.exec.Execute(ctx, executor.Order{Op: m.Op, Key: m.Key, StopTimeout: m.StopTimeout, StartDelay: m.StartDelay})
 	switch {
 	case err == nil:

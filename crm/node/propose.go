@@ -49,9 +49,14 @@ func (n *Node) propose(ctx context.Context, e command.Entry) (proposal, error) {
 	case p.Error != "":
 		return proposal{}, errors.New(p.Error)
 	}
-	for told := n.told.Load(); p.Index > told && !n.told.CompareAndSwap(told, p.Index); told = n.told.Load() {
-	}
+	n.tell(p.Index)
 	return p, nil
+}
+
+// tell notes that this node's users know of everything up to index.
+func (n *Node) tell(index uint64) {
+	for told := n.told.Load(); index > told && !n.told.CompareAndSwap(told, index); told = n.told.Load() {
+	}
 }
 
 // caughtUp is this node's own copy, with everything that its users were told is
