@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -237,6 +238,30 @@ func TestFailedStartMovesOn(t *testing.T) {
 		c.runsOn("r1", "b")
 		if n, _ := transient(c.dc().CIB(), "a", "fail-count-r1#start_0"); n != "INFINITY" {
 			t.Errorf("fail count %q", n)
+		}
+	})
+}
+
+// Who waited for the cluster at a follower sees there what it waited for.
+func TestSettledIsSeen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := grow(t, 3, 0, noFencing...)
+		c.until("all are in", func() bool {
+			return c.settled() && c.nodes["b"].Remaining() > 0 && c.nodes["c"].Remaining() > 0
+		})
+		b := backend{c.nodes["b"].Node}
+		if r, err := b.Propose(t.Context(), api.Proposal{Operations: []api.CIBOperation{{Op: api.OpCreate, Section: "resources", XML: toy(1)}}}); err != nil || r.Code != 0 {
+			t.Fatalf("propose: %+v, %v", r, err)
+		}
+		s, err := b.Settle(t.Context(), 0)
+		if err != nil || !s.Settled {
+			t.Fatalf("settle: %+v, %v", s, err)
+		}
+		if r, err := b.CIB(t.Context(), true); err != nil || !strings.Contains(r.XML, "r1_last_0") {
+			t.Errorf("b's CIB after waiting for index %d, %v: no start of r1 in %s", s.Index, err, r.XML)
+		}
+		if told := b.n.told.Load(); told < s.Index {
+			t.Errorf("local reads at b wait for index %d; its user was told %d", told, s.Index)
 		}
 	})
 }
