@@ -158,12 +158,12 @@ func (r *run) collectThisWith(l *colocList, id, origin status.ResID) {
 			return
 		}
 		l.addAll(st.with)
-	case model.Clone, model.Bundle:
-		if id == origin {
+	case model.Clone:
+		l.addAll(st.with)
+	case model.Bundle:
+		if r.takesFromBundle(id, origin) {
 			l.addAll(st.with)
-			return
 		}
-		r.collectiveColocations(l, id, origin)
 		return
 	}
 	if p := r.parent(id); p != status.NoRes {
@@ -200,12 +200,12 @@ func (r *run) collectWithThis(l *colocList, id, origin status.ResID) {
 			return
 		}
 		l.addAll(st.withThis)
-	case model.Clone, model.Bundle:
-		if id == origin {
+	case model.Clone:
+		l.addAll(st.withThis)
+	case model.Bundle:
+		if r.takesFromBundle(id, origin) {
 			l.addAll(st.withThis)
-			return
 		}
-		r.collectiveColocations(l, id, origin)
 		return
 	}
 	if p := r.parent(id); p != status.NoRes {
@@ -213,46 +213,20 @@ func (r *run) collectWithThis(l *colocList, id, origin status.ResID) {
 	}
 }
 
-// collectiveColocations adds what an instance takes from its clone or bundle.
-func (r *run) collectiveColocations(l *colocList, collective, instance status.ResID) {
-	if r.rsc(collective).Kind == model.Bundle && !r.isReplicaPart(collective, instance) {
-		return
+// takesFromBundle tells whether a bundle's colocations are a resource's, too: its own of course, and its containers'; where
+// what runs inside is promotable, that has them once it has its places, because then they bear on its roles.
+func (r *run) takesFromBundle(bundle, origin status.ResID) bool {
+	if origin == bundle || r.rsc(origin).ReplicaContainer {
+		return true
 	}
-	everywhere := r.canRunEverywhere(collective)
-	list := r.res[collective].with
-	if l.withThis {
-		list = r.res[collective].withThis
+	member := r.rsc(bundle).Bundle.Member
+	switch {
+	case member == status.NoRes || !r.rsc(member).Promotable:
+		return false
+	case origin == member:
+		return r.res[member].promotionSorted
 	}
-	for _, c := range list {
-		if l.withThis && !r.hasInfluence(c, instance) {
-			continue
-		}
-		if !everywhere || c.score < 0 || !l.withThis && c.score >= infinity {
-			l.add(c)
-		}
-	}
-}
-
-func (r *run) isReplicaPart(bundle, part status.ResID) bool { return r.rsc(part).ReplicaContainer }
-
-// canRunEverywhere tells whether a clone or bundle has an instance for every usable node it may use.
-func (r *run) canRunEverywhere(id status.ResID) bool {
-	most := 0
-	if c := r.rsc(id).Clone; c != nil {
-		most = c.Max
-	} else {
-		most = len(r.rsc(id).Bundle.Replicas)
-	}
-	usable := 0
-	for i, c := range r.allowed(id) {
-		if c.present && r.nodeUsable(status.NodeID(i)) {
-			usable++
-			if most < usable {
-				return false
-			}
-		}
-	}
-	return true
+	return r.isParent(origin, member) && !r.res[origin].provisional
 }
 
 // hasInfluence tells whether the dependent's preferences count for where the primary goes.
@@ -282,18 +256,18 @@ func (r *run) affects(dependent, primary status.ResID, c *colocation, preview bo
 		return affectsNothing
 	}
 	depRole, priRole := r.roleOf(dependent), r.roleOf(primary)
-	if parent := r.parent(dependent); c.dependentRole >= status.RoleUnpromoted && parent != status.NoRes &&
-		r.rsc(parent).Promotable && !d.provisional {
+	role := dependent
+	if m := r.replicaMember(dependent); m != status.NoRes {
+		role = m
+	}
+	if parent := r.parent(role); c.dependentRole >= status.RoleUnpromoted && parent != status.NoRes &&
+		r.rsc(parent).Promotable && !r.res[role].provisional {
 		return affectsRole
 	}
 	if !preview && !d.provisional {
 		return affectsNothing
 	}
-	switch {
-	case c.score > 0 && c.dependentRole != status.RoleUnknown && c.dependentRole != depRole,
-		c.score > 0 && c.primaryRole != status.RoleUnknown && c.primaryRole != priRole,
-		c.score < 0 && c.dependentRole != status.RoleUnknown && c.dependentRole == depRole,
-		c.score < 0 && c.primaryRole != status.RoleUnknown && c.primaryRole == priRole:
+	if c.dependentRole != status.RoleUnknown && c.dependentRole != depRole || c.primaryRole != status.RoleUnknown && c.primaryRole != priRole {
 		return affectsNothing
 	}
 	return affectsLocation
@@ -319,39 +293,51 @@ func (r *run) replicaMember(container status.ResID) status.ResID {
 	return status.NoRes
 }
 
-// applyColocation lets the primary's place bear on the dependent, as the primary's kind demands.
-func (r *run) applyColocation(dependent, primary status.ResID, c *colocation) {
+// applyColocation lets the primary's place bear on the dependent, as the primary's kind demands. It returns what it has added
+// to the dependent's priority for promotion.
+func (r *run) applyColocation(dependent, primary status.ResID, c *colocation) int32 {
 	if r.rsc(dependent).Kind == model.Group {
 		members := r.res[dependent].children
 		if r.collocated(dependent) && len(members) > 0 {
 			members = members[:1] // the others follow
 		}
+		var points int32
 		for _, m := range members {
-			r.applyColocation(m, primary, c)
+			points = add(points, r.applyColocation(m, primary, c))
 		}
-		return
+		r.res[dependent].priority = add(points, r.res[dependent].priority)
+		return points
 	}
 	switch r.rsc(primary).Kind {
-	case model.Primitive:
-		switch r.affects(dependent, primary, c, false) {
-		case affectsRole:
-			r.colocateRole(dependent, primary, c)
-		case affectsLocation:
-			r.colocateLocation(dependent, primary, c)
-		}
 	case model.Group:
-		r.applyColocationWithGroup(dependent, primary, c)
+		return r.applyColocationWithGroup(dependent, primary, c)
 	case model.Clone:
-		r.applyColocationWithClone(dependent, primary, c)
+		return r.applyColocationWithClone(dependent, primary, c)
 	case model.Bundle:
-		r.applyColocationWithBundle(dependent, primary, c)
+		return r.applyColocationWithBundle(dependent, primary, c)
 	}
+	switch r.affects(dependent, primary, c, false) {
+	case affectsRole:
+		return r.colocateRole(dependent, primary, c)
+	case affectsLocation:
+		r.colocateLocation(dependent, primary, c)
+	}
+	return 0
 }
 
-func (r *run) applyColocationWithGroup(dependent, primary status.ResID, c *colocation) {
+// applyColocationWithEach applies a colocation with several primaries in turn.
+func (r *run) applyColocationWithEach(dependent status.ResID, primaries []status.ResID, c *colocation) int32 {
+	var points int32
+	for _, p := range primaries {
+		points = add(points, r.applyColocation(dependent, p, c))
+	}
+	return points
+}
+
+func (r *run) applyColocationWithGroup(dependent, primary status.ResID, c *colocation) int32 {
 	members := r.res[primary].children
 	if r.res[primary].provisional || len(members) == 0 {
-		return
+		return 0
 	}
 	if r.collocated(primary) {
 		if c.score >= infinity {
@@ -360,39 +346,36 @@ func (r *run) applyColocationWithGroup(dependent, primary status.ResID, c *coloc
 			members = members[:1]
 		}
 	} else if c.score >= infinity {
-		return
+		return 0
 	}
-	for _, m := range members {
-		r.applyColocation(dependent, m, c)
-	}
+	return r.applyColocationWithEach(dependent, members, c)
 }
 
-func (r *run) applyColocationWithClone(dependent, primary status.ResID, c *colocation) {
+func (r *run) applyColocationWithClone(dependent, primary status.ResID, c *colocation) int32 {
 	if r.res[primary].provisional {
-		return
+		return 0
 	}
 	if r.rsc(primary).Promotable && c.primaryRole != status.RoleUnknown {
 		if r.res[dependent].provisional {
 			r.dependOnPromotable(dependent, primary, c)
-		} else if c.dependentRole == status.RolePromoted {
-			r.promoteWithPromotable(dependent, primary, c)
+			return 0
 		}
-		return
+		if c.dependentRole == status.RolePromoted {
+			return r.promoteWithPromotable(dependent, primary, c)
+		}
 	}
 	if r.interleaved(c) {
 		instance := r.compatibleInstance(dependent, primary, status.RoleUnknown, false)
 		if instance != status.NoRes {
-			r.applyColocation(dependent, instance, c)
-		} else if c.score >= infinity {
+			return r.applyColocation(dependent, instance, c)
+		}
+		if c.score >= infinity {
 			r.assign1(dependent, status.NoNode, true, true)
 		}
-		return
+		return 0
 	}
 	if c.score < infinity {
-		for _, instance := range r.res[primary].children {
-			r.applyColocation(dependent, instance, c)
-		}
-		return
+		return r.applyColocationWithEach(dependent, r.res[primary].children, c)
 	}
 	var hosts []status.NodeID
 	for _, instance := range r.res[primary].children {
@@ -401,6 +384,7 @@ func (r *run) applyColocationWithClone(dependent, primary status.ResID, c *coloc
 		}
 	}
 	r.restrict(dependent, hosts, nil, c)
+	return 0
 }
 
 // restrict bans a resource from all nodes but the given ones, and adds those nodes' scores if there are any.
@@ -427,26 +411,26 @@ func (r *run) interleaved(c *colocation) bool {
 	return d.Kind == model.Clone && d.Clone.Interleave && p.Clone != nil && d.Clone.NodeMax == p.Clone.NodeMax
 }
 
-func (r *run) applyColocationWithBundle(dependent, primary status.ResID, c *colocation) {
+func (r *run) applyColocationWithBundle(dependent, primary status.ResID, c *colocation) int32 {
 	if r.res[primary].provisional {
-		return
+		return 0
 	}
 	b := r.rsc(primary).Bundle
 	if k := r.rsc(c.dependent).Kind; k == model.Clone || k == model.Bundle {
 		container := r.compatibleContainer(dependent, primary)
 		if container != status.NoRes {
-			r.applyColocation(dependent, container, c)
-		} else if c.score >= infinity {
+			return r.applyColocation(dependent, container, c)
+		}
+		if c.score >= infinity {
 			r.assign1(dependent, status.NoNode, true, true)
 		}
-		return
+		return 0
+	}
+	if c.score < infinity {
+		return r.applyColocationWithEach(dependent, r.containers(primary), c)
 	}
 	var hosts []status.NodeID
 	for _, rep := range b.Replicas {
-		if c.score < infinity {
-			r.applyColocation(dependent, rep.Container, c)
-			continue
-		}
 		n := r.nextNode(rep.Container)
 		if n == status.NoNode || r.flagDeep(rep.Container, blocked) ||
 			c.primaryRole >= status.RolePromoted && (rep.Member == status.NoRes || r.res[rep.Member].next < status.RolePromoted) {
@@ -454,22 +438,29 @@ func (r *run) applyColocationWithBundle(dependent, primary status.ResID, c *colo
 		}
 		hosts = append(hosts, n)
 	}
-	if c.score >= infinity {
-		r.restrict(dependent, hosts, nil, c)
-	}
+	r.restrict(dependent, hosts, nil, c)
+	return 0
 }
 
 // compatibleContainer is the container of a bundle on the node where the dependent is or may go.
 func (r *run) compatibleContainer(dependent, bundle status.ResID) status.ResID {
 	if n := r.nextNode(dependent); n != status.NoNode {
-		return r.containerOn(bundle, n)
+		return r.containerOn(bundle, r.bundleHostOf(n))
 	}
 	for _, n := range r.sortedNodes(r.allowed(dependent), status.NoNode) {
-		if c := r.containerOn(bundle, n); c != status.NoRes {
+		if c := r.containerOn(bundle, r.bundleHostOf(n)); c != status.NoRes {
 			return c
 		}
 	}
 	return status.NoRes
+}
+
+// bundleHostOf is the node a bundle's node will be on; other nodes stand for themselves.
+func (r *run) bundleHostOf(n status.NodeID) status.NodeID {
+	if node := &r.s.Nodes[n]; node.BundleOnly && node.Connection != status.NoRes {
+		return r.nextNode(r.rsc(node.Connection).Container)
+	}
+	return n
 }
 
 func (r *run) containerOn(bundle status.ResID, n status.NodeID) status.ResID {
@@ -481,28 +472,43 @@ func (r *run) containerOn(bundle status.ResID, n status.NodeID) status.ResID {
 	return status.NoRes
 }
 
-// attr is a node attribute as seen by a resource: one that asks for its host's attributes gets those of its guest's host.
-func (r *run) attr(n status.NodeID, name string, id status.ResID) (string, bool) {
-	node := &r.s.Nodes[n]
-	if node.Kind == status.Guest && id != status.NoRes && strings.EqualFold(r.rsc(id).Meta["container-attribute-target"], "host") {
-		container := r.rsc(node.Connection).Container
-		host := r.res[container].node
-		if r.res[container].provisional || host == status.NoNode {
-			host = r.s.CurrentNode(container)
-		}
-		if host == status.NoNode {
-			return "", false
-		}
-		node = &r.s.Nodes[host]
+// seenNode is the node that counts where a colocation or an attribute looks at a resource on a node: of a guest, its host if
+// the resource says so or is what runs inside a bundle; NoNode if the host is unknown.
+func (r *run) seenNode(n status.NodeID, id status.ResID) status.NodeID {
+	if n == status.NoNode || id == status.NoRes || r.s.Nodes[n].Kind != status.Guest {
+		return n
 	}
-	v, ok := node.Attributes[name]
+	if !strings.EqualFold(r.rsc(id).Meta["container-attribute-target"], "host") && !r.insideBundle(n, id) {
+		return n
+	}
+	container := r.rsc(r.s.Nodes[n].Connection).Container
+	if host := r.res[container].node; !r.res[container].provisional && host != status.NoNode {
+		return host
+	}
+	return r.s.CurrentNode(container)
+}
+
+// insideBundle tells whether a node is a bundle's and a resource what runs inside one.
+func (r *run) insideBundle(n status.NodeID, id status.ResID) bool {
+	top := r.top(id)
+	bundle := r.parent(top)
+	return r.s.Nodes[n].BundleOnly && bundle != status.NoRes && r.rsc(bundle).Kind == model.Bundle && r.rsc(bundle).Bundle.Member == top
+}
+
+// attr is a node's attribute as a resource sees it.
+func (r *run) attr(n status.NodeID, name string, id status.ResID) (string, bool) {
+	n = r.seenNode(n, id)
+	if n == status.NoNode {
+		return "", false
+	}
+	v, ok := r.s.Nodes[n].Attributes[name]
 	return v, ok
 }
 
 // sameAttr tells whether two nodes agree in a colocation's attribute.
 func (r *run) sameAttr(c *colocation, a, b status.NodeID, idA, idB status.ResID) bool {
 	if c.attribute == "" || c.attribute == "#uname" {
-		return a == b
+		return r.seenNode(a, idA) == r.seenNode(b, idB)
 	}
 	v, ok1 := r.attr(a, c.attribute, idA)
 	w, ok2 := r.attr(b, c.attribute, idB)
@@ -543,26 +549,24 @@ func (r *run) colocateLocation(dependent, primary status.ResID, c *colocation) {
 	}
 }
 
-// colocateRole lets a colocation bear on whether an instance is promoted.
-func (r *run) colocateRole(dependent, primary status.ResID, c *colocation) {
+// colocateRole lets a colocation bear on whether an instance is promoted, and returns what it has added.
+func (r *run) colocateRole(dependent, primary status.ResID, c *colocation) int32 {
 	d, p := r.res[dependent].node, r.res[primary].node
-	if d == status.NoNode || p == status.NoNode {
-		return
-	}
-	if !r.sameAttr(c, d, p, dependent, primary) {
-		if c.score >= infinity && c.dependentRole == status.RolePromoted {
-			r.res[dependent].priority = minusInfinity
-		}
-		return
-	}
-	if c.primaryRole != status.RoleUnknown && c.primaryRole != r.roleOf(primary) {
-		return
+	if d == status.NoNode || p != status.NoNode && c.primaryRole != status.RoleUnknown && c.primaryRole != r.roleOf(primary) {
+		return 0
 	}
 	points := c.score
-	if c.dependentRole == status.RoleUnpromoted {
+	switch {
+	case p == status.NoNode || !r.sameAttr(c, d, p, dependent, primary):
+		if c.score < infinity || c.dependentRole != status.RolePromoted {
+			return 0
+		}
+		points = -points // it must not be promoted away from what it has to be with
+	case c.dependentRole == status.RoleUnpromoted:
 		points = -points
 	}
 	r.res[dependent].priority = add(points, r.res[dependent].priority)
+	return points
 }
 
 // dependOnPromotable applies a colocation with instances of a promotable clone in one role.
@@ -611,13 +615,16 @@ func (r *run) firstPrimitive(id status.ResID) status.ResID {
 	return id
 }
 
-func (r *run) promoteWithPromotable(dependent, primary status.ResID, c *colocation) {
-	d := &r.res[dependent]
-	if r.compatibleInstance(dependent, primary, c.primaryRole, false) != status.NoRes {
-		d.priority = add(d.priority, c.score)
-	} else if c.score >= infinity {
-		d.priority = minusInfinity
+func (r *run) promoteWithPromotable(dependent, primary status.ResID, c *colocation) int32 {
+	points := c.score
+	if r.compatibleInstance(dependent, primary, c.primaryRole, false) == status.NoRes {
+		if c.score < infinity {
+			return 0
+		}
+		points = minusInfinity
 	}
+	r.res[dependent].priority = add(points, r.res[dependent].priority)
+	return points
 }
 
 // unusable marks a node in a table of colocated scores that must not be considered.

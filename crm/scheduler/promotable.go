@@ -189,17 +189,8 @@ func (r *run) sortPromotable(clone status.ResID) {
 			t[n].score = add(r.res[i].sortIndex, t[n].score)
 		}
 	}
-	for _, c := range st.with {
-		if c.dependentRole != status.RolePromoted {
-			continue
-		}
-		sel := selection(0)
-		if c.score < infinity {
-			sel = selectActive
-		}
-		copy(t, r.addColocatedScores(c.primary, clone, t, c, float32(c.score)/float32(infinity), sel))
-	}
-	for _, c := range st.withThis {
+	// Colocations of this with others have been applied to the instances' priorities already.
+	for _, c := range r.withThis(clone) {
 		if c.primaryRole == status.RolePromoted && r.hasInfluence(c, status.NoRes) {
 			copy(t, r.addColocatedScores(c.dependent, clone, t, c, float32(c.score)/float32(infinity), selectActive|selectNonnegative))
 		}
