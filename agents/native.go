@@ -30,7 +30,7 @@ func natives(cfg Config) map[string]resources.Agent {
 		"IPaddr2":  vip.New(vip.Config{Lease: cfg.Lease, Guard: cfg.Guard, Log: cfg.Log, Alone: cfg.alone}),
 		"Stateful": dummy.New("Stateful", dummies),
 		"httpd":    httpd.New(httpd.Config{Dir: tmp}),
-		"nginx":    nginx.Agent{},
+		"nginx":    nginx.Agent{Lease: cfg.Lease},
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,7 +29,12 @@ import (
 )
 
 // Agent has no state and is safe for concurrent use.
-type Agent struct{}
+type Agent struct {
+	// Lease is this node's right to serve; nil means always. A stop after its
+	// end does not wait for requests: nobody would get the answers, and the node
+	// may only come back when everything is stopped.
+	Lease resources.Lease
+}
 
 // MetaData is the OCF document.
 func (Agent) MetaData(context.Context) ([]byte, error) { return Metadata.XML(), nil }
@@ -167,6 +173,9 @@ func (a Agent) Execute(ctx context.Context, op resources.Op) resources.Result {
 	case resources.ActionStart:
 		err = s.start(ctx)
 	case resources.ActionStop:
+		if a.Lease != nil && a.Lease.Remaining() <= 0 {
+			s.graceful = 0
+		}
 		err = s.stop(ctx)
 	case resources.ActionMonitor, "status":
 		err = s.monitor(ctx, op.CheckLevel)
@@ -304,8 +313,11 @@ func (s server) stop(ctx context.Context) error {
 		}
 		if err == nil {
 			defer h.Close()
-			h.End(ctx, proc.Step{Signal: unix.SIGQUIT, Grace: max(s.graceful, time.Millisecond)},
-				proc.Step{Signal: unix.SIGTERM, Grace: termGrace}, proc.Step{Signal: unix.SIGKILL, Grace: killGrace})
+			ladder := []proc.Step{{Signal: unix.SIGTERM, Grace: termGrace}, {Signal: unix.SIGKILL, Grace: killGrace}}
+			if s.graceful > 0 {
+				ladder = slices.Insert(ladder, 0, proc.Step{Signal: unix.SIGQUIT, Grace: s.graceful})
+			}
+			h.End(ctx, ladder...)
 		}
 	}
 	return s.clear(ctx)

@@ -170,19 +170,42 @@ func TestStopEndsSlowRequests(t *testing.T) {
 	s := newSite(t)
 	s.params["graceful"] = "100ms"
 	s.run(resources.ActionStart, resources.OK)
-	conn, err := net.Dial("tcp", strings.Trim(s.url, "htp:/"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	fmt.Fprint(conn, "GET /slow HTTP/1.0\r\n\r\n")
-	if _, err := conn.Read(make([]byte, 1)); err != nil {
-		t.Fatal(err)
-	}
+	s.slowRequest()
 	began := time.Now()
 	s.run(resources.ActionStop, resources.OK)
 	if took := time.Since(began); took < 100*time.Millisecond || took > 2*time.Second {
 		t.Errorf("stop with a request being served took %v", took)
+	}
+}
+
+type noLease struct{}
+
+func (noLease) Remaining() time.Duration { return 0 }
+
+func TestStopWithoutLeaseDoesNotWait(t *testing.T) {
+	s := newSite(t)
+	s.params["graceful"] = "1h"
+	s.run(resources.ActionStart, resources.OK)
+	s.slowRequest()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if res := (Agent{Lease: noLease{}}).Execute(ctx, s.op(resources.ActionStop)); res.Code != resources.OK {
+		t.Errorf("stop = %+v", res)
+	}
+}
+
+// slowRequest leaves a request that is being served for a long time.
+func (s *site) slowRequest() {
+	t := s.t
+	t.Helper()
+	conn, err := net.Dial("tcp", strings.Trim(s.url, "htp:/"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	fmt.Fprint(conn, "GET /slow HTTP/1.0\r\n\r\n")
+	if _, err := conn.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
 	}
 }
 
