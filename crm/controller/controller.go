@@ -122,6 +122,8 @@ func (c *Controller) Step(e Event, now time.Time) []Effect {
 		c.nodeLeft(e.Node)
 	case OrderRefused:
 		c.refused(e)
+	case Done:
+		c.done(e)
 	case FenceDone:
 		c.fenced(e)
 	case Proposed:

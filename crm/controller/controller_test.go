@@ -288,3 +288,22 @@ func TestRecheck(t *testing.T) {
 		t.Errorf("%d plans, want %d", s.planned, n+1)
 	}
 }
+
+// A notification leaves nothing in the CIB; its end is told.
+func TestNotification(t *testing.T) {
+	s := newScript(t, "a b", noFencing...)
+	s.next(chain("notify r b", "start r b"))
+	s.elect("a", "b")
+	o := s.orders["notify r b"]
+	old := o.Key
+	old.UUID = "another office"
+	s.step(Done{Key: old})
+	if _, ordered := s.orders["start r b"]; ordered {
+		t.Fatal("another office's notification counted")
+	}
+	s.step(Done{Key: o.Key})
+	s.commit()
+	if _, ordered := s.orders["start r b"]; !ordered {
+		t.Error("the transition did not go on")
+	}
+}

@@ -58,6 +58,9 @@ type OrderRefused struct {
 	Reason     string
 }
 
+// Done: an operation that leaves no trace in the CIB, a notification, has ended.
+type Done struct{ Key transition.Key }
+
 // FenceDone is the outcome of a fencing that was asked for here, or by hand
 // (Action 0). Only OK is proof.
 type FenceDone struct {
@@ -91,6 +94,7 @@ func (NodeLost) event()     {}
 func (NodeProven) event()   {}
 func (NodeLeft) event()     {}
 func (OrderRefused) event() {}
+func (Done) event()         {}
 func (FenceDone) event()    {}
 func (Proposed) event()     {}
 func (Reconsider) event()   {}

@@ -216,6 +216,17 @@ func (c *Controller) refused(e OrderRefused) {
 	c.confirm(e.Action, transition.ActionFailed)
 }
 
+// done confirms a notification. Its failure is the agent's affair: the field takes
+// no notice of what notifications answer.
+func (c *Controller) done(e Done) {
+	if c.run == nil || e.Key.UUID != c.uuid || e.Key.Transition != c.transition {
+		return
+	}
+	if _, sent := c.run.orders[e.Key.Action]; sent {
+		c.confirm(e.Key.Action, transition.Succeeded)
+	}
+}
+
 func (c *Controller) fenced(e FenceDone) {
 	if !e.OK {
 		c.fenceFailures[e.Target]++

@@ -26,6 +26,9 @@ func (n *Node) report(ctx context.Context, batch []executor.Report) error {
 	for {
 		_, err := n.propose(ctx, e)
 		if err == nil {
+			for _, r := range batch {
+				n.tellEnd(ctx, r)
+			}
 			return nil
 		}
 		if ctx.Err() != nil {
@@ -35,6 +38,25 @@ func (n *Node) report(ctx context.Context, batch []executor.Report) error {
 		if !sleep(ctx, proposeRetry) {
 			return context.Cause(ctx)
 		}
+	}
+}
+
+// tellEnd lets the DC know of the end of a notification, which the log does not keep.
+// If the word is lost, the action is over when its time is.
+func (n *Node) tellEnd(ctx context.Context, r executor.Report) {
+	k, err := transition.ParseKey(r.Key)
+	if err != nil || r.Op.Action != resources.ActionNotify {
+		return
+	}
+	d := n.store.DC()
+	if d.Active {
+		n.director.post(controller.Done{Key: k})
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, orderTimeout)
+	defer cancel()
+	if err := n.callLeader(ctx, d.Leader, "/rpc/done", k, nil); err != nil && ctx.Err() == nil {
+		n.log.Debug("the DC does not know of a notification's end", "rsc", r.Op.Instance, "err", err)
 	}
 }
 

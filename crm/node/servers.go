@@ -12,7 +12,9 @@ import (
 
 	"systole/crm/api"
 	"systole/crm/command"
+	"systole/crm/controller"
 	"systole/crm/fencing"
+	"systole/crm/transition"
 	"systole/crm/transport"
 )
 
@@ -106,6 +108,15 @@ func (n *Node) rpcRoutes() http.Handler {
 			return
 		}
 		answer(w, http.StatusOK, index)
+	})
+	mux.HandleFunc("POST /rpc/done", func(w http.ResponseWriter, r *http.Request) {
+		k, err := api.Decode[transition.Key](http.MaxBytesReader(w, r.Body, maxMessage))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		n.director.post(controller.Done{Key: k})
+		answer(w, http.StatusOK, struct{}{})
 	})
 	mux.HandleFunc("POST /rpc/fence", func(w http.ResponseWriter, r *http.Request) {
 		call, err := api.Decode[fencing.Call](http.MaxBytesReader(w, r.Body, maxMessage))
