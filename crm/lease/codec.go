@@ -16,6 +16,8 @@ const (
 	kindBeat    byte = 'b'
 	kindGrant   byte = 'g'
 	kindHello   byte = 'h'
+	kindRenew   byte = 'r'
+	kindRenewed byte = 'R'
 )
 
 // maxName bounds a node's name on the wire; host names have at most 255 bytes. With it
@@ -51,6 +53,17 @@ func Encode(m Message) []byte {
 		w = append(w, kindHello)
 		w.name(m.DC)
 		w.number(m.Term)
+	case Renew:
+		w = append(w, kindRenew)
+		w.name(m.Leader)
+		w.number(m.Term)
+		w.span(m.Sent)
+	case Renewed:
+		w = append(w, kindRenewed)
+		w.name(m.Voter)
+		w.name(m.Leader)
+		w.number(m.Term)
+		w.span(m.Sent)
 	}
 	return w
 }
@@ -76,6 +89,10 @@ func Decode(b []byte) (Message, error) {
 		m = Grant{DC: r.name(), Term: r.number(), Node: r.name(), Incarnation: r.number(), Seq: r.number(), Length: r.span()}
 	case kindHello:
 		m = Hello{DC: r.name(), Term: r.number()}
+	case kindRenew:
+		m = Renew{Leader: r.name(), Term: r.number(), Sent: r.span()}
+	case kindRenewed:
+		m = Renewed{Voter: r.name(), Leader: r.name(), Term: r.number(), Sent: r.span()}
 	default:
 		return nil, fmt.Errorf("lease message of unknown kind %q", b[1])
 	}

@@ -16,6 +16,8 @@ func messages() []Message {
 		Beat{Node: "web-1", Incarnation: 1700000000000000000, Seq: 42, Sent: hour, Term: 7, Applied: 1234, Record: Record{Policy: PolicyStop, GiveUp: 90 * time.Second, Restart: time.Minute}, Leaving: true},
 		Grant{DC: "web-2", Term: 7, Node: "web-1", Incarnation: 3, Seq: 42, Length: 400 * ms},
 		Hello{DC: "web-2", Term: 8},
+		Renew{Leader: "web-2/abc", Term: 8, Sent: hour},
+		Renewed{Voter: "web-1/def", Leader: "web-2/abc", Term: 8, Sent: hour},
 		Beat{Node: strings.Repeat("n", maxName), Incarnation: 1<<64 - 1, Seq: 1<<64 - 1, Sent: 1<<63 - 1, Term: 1<<64 - 1, Applied: 1<<64 - 1, Record: Record{Policy: PolicyIgnore, GiveUp: 1<<63 - 1, Restart: 1<<63 - 1}},
 		Grant{DC: strings.Repeat("d", maxName), Node: strings.Repeat("n", maxName), Incarnation: 1<<64 - 1, Seq: 1<<64 - 1, Length: 1<<63 - 1},
 	}

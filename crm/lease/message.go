@@ -49,9 +49,28 @@ type Hello struct {
 	Term uint64
 }
 
-// Message is a Beat, a Grant or a Hello; see [Encode].
+// Renew asks a voter to promise again to the leader of a term, as raft's heartbeats
+// do. Those travel on streams, where one lost segment costs at least 200 ms; with this
+// beside them a lost packet costs one beat.
+type Renew struct {
+	Leader string // raft id
+	Term   uint64
+	Sent   time.Duration // the leader's own clock
+}
+
+// Renewed says that the voter has promised. It counts from when the Renew was sent.
+type Renewed struct {
+	Voter  string // raft id
+	Leader string
+	Term   uint64
+	Sent   time.Duration // of the Renew
+}
+
+// Message is one of the datagrams above; see [Encode].
 type Message interface{ message() }
 
-func (Beat) message()  {}
-func (Grant) message() {}
-func (Hello) message() {}
+func (Beat) message()    {}
+func (Grant) message()   {}
+func (Hello) message()   {}
+func (Renew) message()   {}
+func (Renewed) message() {}

@@ -190,6 +190,8 @@ func (h *heart) receive(d transport.Datagram) {
 			h.granted = 0 // everybody is asked until this DC has answered
 			h.beat()
 		}
+	default:
+		h.n.store.Receive(d.From, m)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"systole/crm/cib"
 	"systole/crm/command"
 	"systole/crm/lease"
+	"systole/crm/transport"
 	"systole/integration/sim/fabric"
 )
 
@@ -140,6 +141,13 @@ func (n *node) start(bootstrap *cib.CIB) {
 	ctx, stop := context.WithCancel(context.Background())
 	n.stop, n.ended = stop, make(chan error, 1)
 	go func() { n.ended <- s.Run(ctx) }()
+	go func() { // what crm/node does
+		for d := range n.fabric.Datagrams(transport.ChannelBeat) {
+			if m, err := lease.Decode(d.Payload); err == nil {
+				s.Receive(d.From, m)
+			}
+		}
+	}()
 }
 
 // crash cuts the power: nobody is told, the disk keeps what was written.

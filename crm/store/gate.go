@@ -221,13 +221,18 @@ func (g *gate) AppendEntries(id raft.ServerID, a raft.ServerAddress, q *raft.App
 	}
 	g.leader.Seen(r.Term)
 	g.mu.Unlock()
+	g.renewedLease()
+	return nil
+}
+
+// renewedLease wakes who waits for the lease.
+func (g *gate) renewedLease() {
 	if g.wake.Load() {
 		select {
 		case g.granted <- struct{}{}:
 		default:
 		}
 	}
-	return nil
 }
 
 // RequestVote asks for a vote, if this node may be a candidate at all (V2).
@@ -255,11 +260,20 @@ func (g *gate) RequestPreVote(id raft.ServerID, a raft.ServerAddress, q *raft.Re
 	until := g.clock() + g.timing.Promise
 	for {
 		*r = raft.RequestPreVoteResponse{}
-		err := g.NetworkTransport.RequestPreVote(id, target(id, a), q, r)
+		var err error
+		if g.mayCampaign() { // this node's own promise may outlast raft's patience
+			err = g.NetworkTransport.RequestPreVote(id, target(id, a), q, r)
+		}
 		if err != nil || r.Granted || r.Term > q.Term || g.clock() > until || !g.sleep(askAgain) {
 			return err
 		}
 	}
+}
+
+func (g *gate) mayCampaign() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.voter.MayCampaign(g.clock(), string(g.self))
 }
 
 func (g *gate) sleep(d time.Duration) bool {
@@ -277,6 +291,43 @@ func (g *gate) InstallSnapshot(id raft.ServerID, a raft.ServerAddress, q *raft.I
 		return errStalled
 	}
 	return g.NetworkTransport.InstallSnapshot(id, target(id, a), q, r, data)
+}
+
+// mayRenew says whether this node may ask for renewals at all.
+func (g *gate) mayRenew() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return !g.broken && !g.stalled()
+}
+
+// renew promises again to a leader that asks by datagram (V1). A voter whose disk
+// hangs does not: it could not follow.
+func (g *gate) renew(m lease.Renew) (lease.Renewed, bool) {
+	if g.stalled() {
+		return lease.Renewed{}, false
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.rules.fastPath && (g.broken || !g.voter.Heard(g.clock(), m.Leader, m.Term)) {
+		return lease.Renewed{}, false
+	}
+	g.leader.Seen(m.Term)
+	return lease.Renewed{Voter: string(g.self), Leader: m.Leader, Term: m.Term, Sent: m.Sent}, true
+}
+
+// renewed counts such a promise from the sending of what it answers (D1).
+func (g *gate) renewed(m lease.Renewed) {
+	now := g.clock()
+	if m.Leader != string(g.self) || m.Sent > now {
+		return
+	}
+	if g.rules.countArrival {
+		m.Sent = now
+	}
+	g.mu.Lock()
+	g.leader.Granted(m.Voter, m.Term, m.Sent)
+	g.mu.Unlock()
+	g.renewedLease()
 }
 
 // TimeoutNow asks a released voter to campaign.

@@ -114,7 +114,7 @@ func deaf(any) any { return nil }
 // heartbeat sends one and says whether it was answered with success.
 func (a *actor) heartbeat(to *node, term uint64) bool {
 	var r raft.AppendEntriesResponse
-	q := &raft.AppendEntriesRequest{RPCHeader: a.header(), Term: term, Leader: []byte(a.addr)}
+	q := &raft.AppendEntriesRequest{RPCHeader: a.header(), Term: term}
 	err := a.trans.AppendEntries("", to.target(), q, &r)
 	return err == nil && r.Success
 }
@@ -130,7 +130,7 @@ func (a *actor) heartbeats(to *node, term uint64) {
 // vote asks for one and says whether it was granted.
 func (a *actor) vote(to *node, term uint64, transfer bool) bool {
 	var r raft.RequestVoteResponse
-	q := &raft.RequestVoteRequest{RPCHeader: a.header(), Term: term, Candidate: []byte(a.addr), LastLogIndex: 1000, LastLogTerm: term - 1, LeadershipTransfer: transfer}
+	q := &raft.RequestVoteRequest{RPCHeader: a.header(), Term: term, LastLogIndex: 1000, LastLogTerm: term - 1, LeadershipTransfer: transfer}
 	err := a.trans.RequestVote("", to.target(), q, &r)
 	return err == nil && r.Granted
 }

@@ -241,6 +241,9 @@ const (
 	trailingLogs  = 4096
 )
 
+// maxNode bounds a node's name, so that its raft id fits the wire's 255 bytes.
+const maxNode = 200
+
 func (c *Config) check() error {
 	var problems []error
 	miss := func(bad bool, what string) {
@@ -249,6 +252,7 @@ func (c *Config) check() error {
 		}
 	}
 	miss(c.Node == "" || strings.ContainsAny(c.Node, "/@"), "the node's name is empty or contains a slash or an at-sign")
+	miss(len(c.Node) > maxNode, "the node's name is too long")
 	miss(c.Fabric == nil, "there is no fabric")
 	miss(c.Clock == nil, "there is no clock")
 	miss(c.Timing.Promise == 0, "there is no timing")

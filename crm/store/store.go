@@ -140,6 +140,7 @@ func (s *Store) Run(ctx context.Context) error {
 	wg.Go(s.streams.serve)
 	wg.Go(func() { s.lead(inner) })
 	wg.Go(func() { s.kick(inner) })
+	wg.Go(func() { s.renew(inner) })
 	var err error
 	select {
 	case <-ctx.Done():

@@ -25,7 +25,6 @@ type Options struct {
 	breaks func(*store.Config) // a mutant's store
 	timing func(*lease.Timing) // a mutant's timing
 	only   func(fault) bool    // the faults to use, nil for all
-	report func(format string, args ...any)
 }
 
 // Report is what happened in one run.

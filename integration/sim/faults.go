@@ -296,7 +296,7 @@ func (c *cluster) revive(ctx context.Context) {
 		for _, n := range c.names {
 			m := c.machines[n]
 			m.mu.Lock()
-			due := m.daemon == nil && !m.due.IsZero() && !time.Now().Before(m.due)
+			due := m.daemon == nil && m.ending == 0 && !m.due.IsZero() && !time.Now().Before(m.due)
 			m.mu.Unlock()
 			if due {
 				c.wake(m)

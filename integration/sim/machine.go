@@ -35,6 +35,7 @@ type machine struct {
 
 	mu     sync.Mutex // guards the daemon; never held while waiting
 	daemon *daemon
+	ending int       // daemons not gone yet
 	due    time.Time // when the machine or its daemon comes back; zero is not planned
 }
 
@@ -92,11 +93,15 @@ func (m *machine) kill() {
 	m.end(true)
 }
 
-// end ends the daemon without waiting for it: its machine may be back sooner.
+// end ends the daemon. Its machine may come back as soon as every goroutine of it is
+// gone: what a dead process can no longer write must not reach the disk either.
 func (m *machine) end(politely bool) {
 	m.mu.Lock()
 	d := m.daemon
 	m.daemon = nil
+	if d != nil {
+		m.ending++
+	}
 	m.mu.Unlock()
 	if d == nil {
 		return
@@ -109,6 +114,9 @@ func (m *machine) end(politely bool) {
 	m.disk.Hang(false)
 	d.stop()
 	<-d.ended
+	m.mu.Lock()
+	m.ending--
+	m.mu.Unlock()
 }
 
 // start starts the daemon on a machine that is on.

@@ -222,7 +222,7 @@ func (f fencer) Fence(ctx context.Context, c fencing.Call) resources.Result {
 	w.note("fenced")
 	target.powerOff()
 	if c.Action == "reboot" {
-		target.due = time.Now().Add(2 * time.Second)
+		target.comeBack(time.Now().Add(2 * time.Second))
 	}
 	return resources.Result{}
 }
