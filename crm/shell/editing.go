@@ -2,6 +2,7 @@ package shell
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -64,11 +65,18 @@ func (sh *Shell) commit(ctx context.Context, force bool) error {
 		return err
 	}
 	if err := sh.verified(ctx, e); err != nil {
-		if !force && !sh.agreed(err) {
-			return exit.With(exit.Of(err), fmt.Errorf("%w\nnothing was committed; correct this, or commit anyway with crm -F", err))
+		switch {
+		case force:
+			sh.complain(err)
+			sh.info("commit forced")
+		case sh.typed:
+			sh.complain(err)
+			if answer := sh.ask("Commit anyway (y/n)? "); answer != "y" && answer != "yes" {
+				return exit.With(exit.Of(err), errNotCommitted)
+			}
+		default:
+			return exit.With(exit.Of(err), fmt.Errorf("%w\n%w; correct this, or commit anyway with crm -F", err, errNotCommitted))
 		}
-		sh.complain(err)
-		sh.info("commit forced")
 	}
 	after, err := sh.write(ctx, e, force)
 	if err != nil || sh.set.dryRun {
@@ -81,14 +89,8 @@ func (sh *Shell) commit(ctx context.Context, force bool) error {
 	return nil
 }
 
-// agreed asks a person whether to commit in spite of errors.
-func (sh *Shell) agreed(err error) bool {
-	if !sh.typed {
-		return false
-	}
-	sh.complain(err)
-	return sh.ask("Commit anyway (y/n)? ") == "y"
-}
+// errNotCommitted says that a commit was refused.
+var errNotCommitted = errors.New("nothing was committed")
 
 // verified checks the edited configuration, prints warnings that are new, and
 // returns the errors that are.

@@ -1,7 +1,6 @@
 package shell
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -21,10 +20,9 @@ const historyLines = 1000
 
 // interactive is a session with a person: prompt, history, completion.
 func (sh *Shell) interactive(ctx context.Context) error {
-	sh.typed = true
-	sh.lines = bufio.NewReader(os.Stdin)
 	line := liner.NewLiner()
 	defer line.Close()
+	sh.typed, sh.prompter = true, line.Prompt
 	line.SetCtrlCAborts(true)
 	line.SetTabCompletionStyle(liner.TabPrints)
 	line.SetWordCompleter(func(text string, pos int) (head string, candidates []string, tail string) {

@@ -225,17 +225,16 @@ func (sh *Shell) question(text string) string {
 	return strings.ToLower(strings.TrimSpace(line))
 }
 
-// ask puts a question to the person at the terminal; elsewhere the answer is "".
+// ask puts a question to the person of a session; elsewhere the answer is "".
 func (sh *Shell) ask(question string) string {
-	if !sh.typed || sh.lines == nil {
+	if sh.prompter == nil {
 		return ""
 	}
-	sh.io.Printf("%s", question)
-	line, err := sh.lines.ReadString('\n')
-	if err != nil && line == "" {
+	answer, err := sh.prompter(question)
+	if err != nil {
 		return ""
 	}
-	return strings.ToLower(strings.TrimSpace(line))
+	return strings.ToLower(strings.TrimSpace(answer))
 }
 
 // isTerminal tells whether a stream is a terminal.

@@ -1,7 +1,6 @@
 package shell
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -32,9 +31,10 @@ type Shell struct {
 	edit       *editing // the configuration being edited, nil when none is open
 	typed      bool     // a person types the commands
 	ended      bool     // quit was said
-	lines      *bufio.Reader
 	now        func() time.Time
-	stopped    error // why a batch cannot go on
+	// prompter asks the person of a session; nil elsewhere.
+	prompter func(question string) (string, error)
+	stopped  error // why a batch cannot go on
 }
 
 // settings are the global options, and what `options` changes for a session.
