@@ -336,11 +336,14 @@ func (r *run) assignClone(id status.ResID, prefer status.NodeID, stopIfFail bool
 
 func (r *run) assignBundle(id status.ResID, prefer status.NodeID, stopIfFail bool) {
 	st := &r.res[id]
-	if !st.provisional || st.assigning {
+	if st.assigning {
+		return
+	}
+	r.show(id, "pcmk__bundle_assign")
+	if !st.provisional {
 		return
 	}
 	st.assigning = true
-	r.show(id, "pcmk__bundle_assign")
 	b := r.rsc(id).Bundle
 	containers := r.containers(id)
 	slices.SortStableFunc(containers, r.compareInstances)

@@ -472,32 +472,11 @@ func (r *run) containerOn(bundle status.ResID, n status.NodeID) status.ResID {
 	return status.NoRes
 }
 
-// seenNode is the node that counts where a colocation or an attribute looks at a resource on a node: of a guest, its host if
-// the resource says so or is what runs inside a bundle; NoNode if the host is unknown.
-func (r *run) seenNode(n status.NodeID, id status.ResID) status.NodeID {
-	if n == status.NoNode || id == status.NoRes || r.s.Nodes[n].Kind != status.Guest {
-		return n
-	}
-	if !strings.EqualFold(r.rsc(id).Meta["container-attribute-target"], "host") && !r.insideBundle(n, id) {
-		return n
-	}
-	container := r.rsc(r.s.Nodes[n].Connection).Container
-	if host := r.res[container].node; !r.res[container].provisional && host != status.NoNode {
-		return host
-	}
-	return r.s.CurrentNode(container)
-}
-
-// insideBundle tells whether a node is a bundle's and a resource what runs inside one.
-func (r *run) insideBundle(n status.NodeID, id status.ResID) bool {
-	top := r.top(id)
-	bundle := r.parent(top)
-	return r.s.Nodes[n].BundleOnly && bundle != status.NoRes && r.rsc(bundle).Kind == model.Bundle && r.rsc(bundle).Bundle.Member == top
-}
-
-// attr is a node's attribute as a resource sees it.
+// attr is a node's attribute as a resource sees it: one that asks for its host's attributes gets those of its guest's host.
 func (r *run) attr(n status.NodeID, name string, id status.ResID) (string, bool) {
-	n = r.seenNode(n, id)
+	if r.s.Nodes[n].Kind == status.Guest && id != status.NoRes && strings.EqualFold(r.rsc(id).Meta["container-attribute-target"], "host") {
+		n = r.hostOf(n)
+	}
 	if n == status.NoNode {
 		return "", false
 	}
@@ -505,13 +484,44 @@ func (r *run) attr(n status.NodeID, name string, id status.ResID) (string, bool)
 	return v, ok
 }
 
+// hostOf is where a guest's container will be or, before that is known, is.
+func (r *run) hostOf(n status.NodeID) status.NodeID {
+	container := r.rsc(r.s.Nodes[n].Connection).Container
+	if host := r.res[container].node; !r.res[container].provisional && host != status.NoNode {
+		return host
+	}
+	return r.s.CurrentNode(container)
+}
+
+// colocationAttr is a node's attribute as a colocation sees it: of what runs inside a bundle, the place is its container's.
+func (r *run) colocationAttr(n status.NodeID, name string, id status.ResID) (string, bool) {
+	if n != status.NoNode && r.insideBundle(n, id) {
+		n = r.hostOf(n)
+	}
+	if n == status.NoNode {
+		return "", false
+	}
+	return r.attr(n, name, id)
+}
+
+// insideBundle tells whether a node is a bundle's and a resource what runs inside one.
+func (r *run) insideBundle(n status.NodeID, id status.ResID) bool {
+	if !r.s.Nodes[n].BundleOnly || id == status.NoRes {
+		return false
+	}
+	top := r.top(id)
+	bundle := r.parent(top)
+	return bundle != status.NoRes && r.rsc(bundle).Kind == model.Bundle && r.rsc(bundle).Bundle.Member == top
+}
+
 // sameAttr tells whether two nodes agree in a colocation's attribute.
 func (r *run) sameAttr(c *colocation, a, b status.NodeID, idA, idB status.ResID) bool {
-	if c.attribute == "" || c.attribute == "#uname" {
-		return r.seenNode(a, idA) == r.seenNode(b, idB)
+	name := c.attribute
+	if name == "" {
+		name = "#uname"
 	}
-	v, ok1 := r.attr(a, c.attribute, idA)
-	w, ok2 := r.attr(b, c.attribute, idB)
+	v, ok1 := r.colocationAttr(a, name, idA)
+	w, ok2 := r.colocationAttr(b, name, idB)
 	return ok1 == ok2 && strings.EqualFold(v, w)
 }
 
