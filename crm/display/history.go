@@ -131,6 +131,13 @@ func (v *View) onNodeByHistory(n *status.Node, id string) *status.Resource {
 	return nil
 }
 
+// remembers tells whether any node has an operation history, were it empty.
+func (v *View) remembers() bool {
+	return slices.ContainsFunc(v.Status.Nodes, func(n status.Node) bool {
+		return n.Online && v.wantsNode(&n) && n.State != nil && n.State.Child("lrm") != nil
+	})
+}
+
 // operations is the section of -o, or with only fail counts that of -f.
 func (v *View) operations() Section {
 	full := v.shows(ShowOperations)

@@ -43,7 +43,9 @@ func (v *View) sections() []Section {
 	}
 	if v.shows(ShowNodes) {
 		if v.Options.GroupByNode {
-			add(Section{Title: "Node List", Lines: v.nodesWithResources()})
+			if slices.ContainsFunc(v.Status.Nodes, func(n status.Node) bool { return v.wantsNode(&n) }) {
+				all = append(all, Section{Title: "Node List", Lines: v.nodesWithResources()})
+			}
 		} else {
 			add(Section{Title: "Node List", Lines: v.nodeList()})
 		}
@@ -54,8 +56,8 @@ func (v *View) sections() []Section {
 	if v.shows(ShowAttributes) {
 		add(v.nodeAttributes())
 	}
-	if v.shows(ShowOperations | ShowFailCounts) {
-		add(v.operations())
+	if v.shows(ShowOperations|ShowFailCounts) && v.remembers() {
+		all = append(all, v.operations())
 	}
 	if v.shows(ShowFailures) {
 		s := Section{Title: "Failed Resource Actions"}

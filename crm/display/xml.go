@@ -75,14 +75,14 @@ func (v *View) Elements() []*cib.Element {
 	if v.shows(ShowNodes) {
 		all = append(all, v.nodesElement())
 	}
-	if v.shows(ShowResources) {
-		add(v.resourcesElement())
+	if v.shows(ShowResources) && len(v.Status.Roots) > 0 {
+		all = append(all, v.resourcesElement())
 	}
 	if v.shows(ShowAttributes) {
 		add(v.attributesElement())
 	}
-	if v.shows(ShowOperations | ShowFailCounts) {
-		add(v.historyElement())
+	if v.shows(ShowOperations|ShowFailCounts) && v.remembers() {
+		all = append(all, v.historyElement())
 	}
 	if v.shows(ShowFailures) {
 		add(v.failuresElement())

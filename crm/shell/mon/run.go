@@ -140,11 +140,10 @@ func (m *monitor) fetch(ctx context.Context) (*display.View, error) {
 		return nil, err
 	}
 	now := time.Now()
-	v := &display.View{Status: status.Unpack(c.Root(), now), Options: m.options, Updated: now, FencingUnknown: !m.source.Live()}
+	v := &display.View{Status: status.Unpack(c.Root(), now), Options: m.options, Updated: now}
 	v.Options.Location = time.Local
 	if !m.source.Live() {
-		v.FencingUnknown = false
-		return v, nil
+		return v, nil // a file has no daemon and no fencing history
 	}
 	v.Daemon, v.Version = "Pacemaker is running", options.Version
 	client, err := m.source.Client()

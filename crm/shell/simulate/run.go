@@ -74,12 +74,12 @@ func (r *request) perform(ctx context.Context, stdio *tool.IO, args []string) er
 		}
 		before = status.Unpack(root, now)
 	}
-	if err := save(r.saveInput, root); err != nil {
+	if err := r.save(stdio, r.saveInput, root); err != nil {
 		return err
 	}
 	if r.run {
 		report.Plan = scheduler.ScheduleStatus(before, scheduler.Options{Sanitized: true, TransitionID: 1})
-		if err := r.saveGraphs(report.Plan); err != nil {
+		if err := r.saveGraphs(stdio, report.Plan); err != nil {
 			return err
 		}
 	}
@@ -92,11 +92,11 @@ func (r *request) perform(ctx context.Context, stdio *tool.IO, args []string) er
 		}
 		root = done.CIB
 	}
-	if err := save(r.saveOut, root); err != nil {
+	if err := r.save(stdio, r.saveOut, root); err != nil {
 		return err
 	}
 	if r.inPlace {
-		if err := save(r.file, root); err != nil {
+		if err := r.save(stdio, r.file, root); err != nil {
 			return err
 		}
 	}
@@ -187,13 +187,13 @@ func (r *request) view(s *status.Status, now time.Time) *display.View {
 	}}
 }
 
-func (r *request) saveGraphs(plan *scheduler.Result) error {
+func (r *request) saveGraphs(stdio *tool.IO, plan *scheduler.Result) error {
 	if r.graph != "" {
 		var b bytes.Buffer
 		if err := transition.WriteXML(&b, plan.Graph); err != nil {
 			return err
 		}
-		if err := write(r.graph, b.Bytes()); err != nil {
+		if err := write(stdio, r.graph, b.Bytes()); err != nil {
 			return err
 		}
 	}
@@ -208,26 +208,26 @@ func (r *request) saveGraphs(plan *scheduler.Result) error {
 	if err := transition.WriteDOT(&b, drawing); err != nil {
 		return err
 	}
-	return write(r.dot, b.Bytes())
+	return write(stdio, r.dot, b.Bytes())
 }
 
 // save writes a CIB; "" is nowhere and "-" standard output.
-func save(path string, root *cib.Element) error {
+func (r *request) save(stdio *tool.IO, path string, root *cib.Element) error {
 	if path == "" {
 		return nil
 	}
-	return write(path, []byte(root.String()))
+	return write(stdio, path, root.AppendXML(nil))
 }
 
-func write(path string, doc []byte) error {
+func write(stdio *tool.IO, path string, doc []byte) error {
 	if path == "-" {
-		_, err := os.Stdout.Write(doc)
+		_, err := stdio.Out.Write(doc)
 		return exit.With(exit.IOErr, err)
 	}
 	if st, err := os.Stat(path); err == nil && !st.Mode().IsRegular() { // a pipe or /dev/null cannot be replaced
 		return exit.With(exit.IOErr, os.WriteFile(path, doc, 0o600))
 	}
-	return source.WriteFile(path, doc) // in place: pcs keeps its temporary files open
+	return exit.With(exit.IOErr, source.WriteFile(path, doc)) // in place: pcs keeps its temporary files open
 }
 
 // print writes the report where it is wanted.
@@ -238,7 +238,7 @@ func (r *request) print(stdio *tool.IO, report *display.Simulation, request stri
 		if err := r.render(&b, report, request); err != nil {
 			return err
 		}
-		return write(r.output, b.Bytes())
+		return write(stdio, r.output, b.Bytes())
 	}
 	return r.render(out, report, request)
 }
