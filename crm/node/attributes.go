@@ -27,8 +27,7 @@ func (b backend) UpdateAttr(ctx context.Context, u api.AttrUpdate) error {
 	if u.Node == "" {
 		u.Node = n.cfg.Name
 	}
-	c := n.CIB()
-	if !slices.Contains(nodeNames(c), u.Node) {
+	if !slices.Contains(nodeNames(n.CIB()), u.Node) {
 		return &api.Error{Code: api.CodeNoSuch, Message: "node " + u.Node + " is not in this cluster"}
 	}
 	in := attrs.Update{Key: attrs.Key{Node: u.Node, Name: u.Name}, Set: u.Set, Value: u.Value, DampenOnly: u.DampenOnly, Private: u.Private}
@@ -36,7 +35,7 @@ func (b backend) UpdateAttr(ctx context.Context, u api.AttrUpdate) error {
 		d := u.Dampen.Duration()
 		in.Dampen = &d
 	}
-	current, has := transient(c, u.Node, u.Name)
+	current, has := b.committedAttrs(ctx, u.Node, u.Name)[attrs.Key{Node: u.Node, Name: u.Name}]
 	n.attrs.mu.Lock()
 	change, commit, err := n.attrs.table.Apply(in, current, has, time.Now())
 	n.attrs.mu.Unlock()
@@ -100,23 +99,9 @@ func (n *Node) writeAttrs(ctx context.Context) {
 	}
 }
 
-// Attrs implements api.Backend: what waits here hides what is in the CIB. When this
-// node's copy lags behind what its users wrote, the DC is asked.
+// Attrs implements api.Backend: what waits here hides what is in the CIB.
 func (b backend) Attrs(ctx context.Context, node, name string) ([]api.Attr, error) {
-	s := b.n.store.Snapshot()
-	found := attributesOf(s.CIB)
-	if s.Index < b.n.told.Load() {
-		fresh, err := ask(ctx, b, func() ([]api.Attr, error) { return nil, errNoDC },
-			func(ctx context.Context, dc *api.Client) ([]api.Attr, error) { return dc.Attrs(ctx, node, name) })
-		if err == nil {
-			clear(found)
-			for _, a := range fresh {
-				found[attrs.Key{Node: a.Node, Name: a.Name}] = a.Value
-			}
-		} else {
-			found = attributesOf(b.n.caughtUp(ctx).CIB)
-		}
-	}
+	found := b.committedAttrs(ctx, node, name)
 	b.n.attrs.mu.Lock()
 	for _, ch := range b.n.attrs.table.All() {
 		if ch.Value == nil {
@@ -138,6 +123,25 @@ func (b backend) Attrs(ctx context.Context, node, name string) ([]api.Attr, erro
 	return out, nil
 }
 
+// committedAttrs are transient attributes in the CIB, those asked for at least. When
+// this node's copy lags behind what its users wrote, the DC is asked.
+func (b backend) committedAttrs(ctx context.Context, node, name string) map[attrs.Key]string {
+	s := b.n.store.Snapshot()
+	if s.Index >= b.n.told.Load() {
+		return attributesOf(s.CIB)
+	}
+	fresh, err := ask(ctx, b, func() ([]api.Attr, error) { return nil, errNoDC },
+		func(ctx context.Context, dc *api.Client) ([]api.Attr, error) { return dc.Attrs(ctx, node, name) })
+	if err != nil {
+		return attributesOf(b.n.caughtUp(ctx).CIB)
+	}
+	found := map[attrs.Key]string{}
+	for _, a := range fresh {
+		found[attrs.Key{Node: a.Node, Name: a.Name}] = a.Value
+	}
+	return found
+}
+
 // attributesOf are all transient attributes of a CIB.
 func attributesOf(c *cib.CIB) map[attrs.Key]string {
 	found := map[attrs.Key]string{}
@@ -149,10 +153,4 @@ func attributesOf(c *cib.CIB) map[attrs.Key]string {
 		}
 	}
 	return found
-}
-
-// transient is a node's transient attribute in the CIB.
-func transient(c *cib.CIB, node, name string) (string, bool) {
-	v, ok := attributesOf(c)[attrs.Key{Node: node, Name: name}]
-	return v, ok
 }

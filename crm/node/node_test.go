@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -9,6 +10,8 @@ import (
 	"time"
 
 	"systole/crm/api"
+	"systole/crm/attrs"
+	"systole/crm/cib"
 	"systole/resources"
 )
 
@@ -242,6 +245,28 @@ func TestFailedStartMovesOn(t *testing.T) {
 	})
 }
 
+// What was set through a follower and is not yet known there is deleted through it all the same.
+func TestAttributeSetThenDeleted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := grow(t, 3, 0, noFencing...)
+		c.until("all are in", func() bool {
+			return c.settled() && c.nodes["b"].Remaining() > 0 && c.nodes["c"].Remaining() > 0
+		})
+		b := backend{c.nodes["b"].Node}
+		for i := range 20 {
+			set := "1"
+			if err := errors.Join(
+				b.UpdateAttr(t.Context(), api.AttrUpdate{Node: "b", Name: "foo", Value: &set}),
+				b.UpdateAttr(t.Context(), api.AttrUpdate{Node: "b", Name: "foo"})); err != nil {
+				t.Fatal(err)
+			}
+			if v, has := transient(c.dc().CIB(), "b", "foo"); has {
+				t.Fatalf("round %d: foo is %q after its deletion", i, v)
+			}
+		}
+	})
+}
+
 // Who waited for the cluster at a follower sees there what it waited for.
 func TestSettledIsSeen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -368,6 +393,39 @@ func TestExclusiveResourceMovesAfterItsStopTimeout(t *testing.T) {
 	})
 }
 
+// The DC dies with something exclusive: that waits for its bound, the rest of the
+// cluster does not.
+func TestLostDCDelaysOnlyWhatItRan(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := grow(t, 3, 1, noFencing...)
+		for _, n := range c.nodes {
+			n.exclusive.Store(true)
+		}
+		c.runsOn("r1", "a")
+		c.until("all hold leases", func() bool { return c.nodes["b"].Remaining() > 0 && c.nodes["c"].Remaining() > 0 && c.settled() })
+		c.until("the bound is recorded", func() bool { return recordOf(c.dc().CIB(), "a").GiveUp > 20*time.Second })
+		c.nodes["a"].powerOff()
+		c.until("another DC", func() bool { return c.dc() != nil && c.dc().name != "a" })
+		c.nodes["b"].exclusive.Store(false)
+		c.nodes["c"].exclusive.Store(false)
+		r, err := backend{c.dc().Node}.Propose(t.Context(), api.Proposal{Operations: []api.CIBOperation{
+			{Op: api.OpCreate, Section: "resources", XML: toy(2)},
+		}})
+		if err != nil || r.Code != 0 {
+			t.Fatalf("propose: %+v, %v", r, err)
+		}
+		took := c.until("r2 runs", func() bool { return len(c.world.where("r2")) == 1 })
+		if took > time.Second {
+			t.Errorf("r2 was started after %v", took)
+		}
+		if len(c.world.where("r1")) > 0 {
+			t.Error("r1 was started without proof")
+		}
+		c.until("r1 runs", func() bool { return len(c.world.where("r1")) == 1 })
+		c.neverTwice()
+	})
+}
+
 func TestCoarse(t *testing.T) {
 	for _, c := range []struct{ d, want time.Duration }{
 		{0, 0}, {1, time.Second}, {4 * time.Second, 4 * time.Second}, {5 * time.Second, 6 * time.Second},
@@ -384,4 +442,10 @@ func TestCoarse(t *testing.T) {
 	if len(values) > 40 {
 		t.Errorf("%d different bounds while 100 resources start", len(values))
 	}
+}
+
+// transient is a node's transient attribute in the CIB.
+func transient(c *cib.CIB, node, name string) (string, bool) {
+	v, ok := attributesOf(c)[attrs.Key{Node: node, Name: name}]
+	return v, ok
 }
