@@ -229,7 +229,8 @@ func (d *Detector) Tick(now time.Duration) []Event {
 func (d *Detector) deadlines(name string, n *watched) (lostAt, provenAt time.Duration) {
 	giveUp := max(d.timing.GiveUp, n.record.GiveUp)
 	if name == d.former && n.beat.Seq == 0 {
-		return d.elected + giveUp, d.elected + giveUp
+		// Its lease is over; only what it was running may go on for its own give-up bound.
+		return d.elected + d.timing.GiveUp, d.elected + giveUp
 	}
 	restart := n.record.Restart
 	lostAt = n.last + max(d.timing.DetectWithin, Stretch(restart))
