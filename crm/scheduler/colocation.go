@@ -116,6 +116,14 @@ func (l *colocList) addAll(more []*colocation) {
 	}
 }
 
+func (l *colocList) addExplicit(more []*colocation) {
+	for _, c := range more {
+		if c.explicit {
+			l.add(c)
+		}
+	}
+}
+
 func (l *colocList) add(c *colocation) {
 	if l.withThis {
 		l.list = l.r.insertWithThis(l.list, c)
@@ -126,7 +134,7 @@ func (l *colocList) add(c *colocation) {
 
 // thisWith are all colocations that have the resource as dependent, its own and those it takes from its ancestors.
 func (r *run) thisWith(id status.ResID) []*colocation {
-	if r.parent(id) == status.NoRes {
+	if r.parent(id) == status.NoRes && r.rsc(id).Kind != model.Group {
 		return r.res[id].with
 	}
 	l := &colocList{r: r}
@@ -136,7 +144,7 @@ func (r *run) thisWith(id status.ResID) []*colocation {
 
 // withThis are all colocations that have the resource as primary.
 func (r *run) withThis(id status.ResID) []*colocation {
-	if r.parent(id) == status.NoRes {
+	if r.parent(id) == status.NoRes && r.rsc(id).Kind != model.Group {
 		return r.res[id].withThis
 	}
 	l := &colocList{r: r, withThis: true}
@@ -148,16 +156,21 @@ func (r *run) collectThisWith(l *colocList, id, origin status.ResID) {
 	st := &r.res[id]
 	switch r.rsc(id).Kind {
 	case model.Primitive:
-		l.addAll(st.with)
-	case model.Group:
-		if len(st.children) == 0 {
+		if id != origin {
+			l.addExplicit(st.with)
 			return
 		}
-		if origin != id && origin != st.children[0] {
+		l.addAll(st.with)
+	case model.Group:
+		switch {
+		case len(st.children) == 0:
+			return
+		case origin != id && origin != st.children[0]:
 			r.laterMember(l, st, origin)
 			return
 		}
 		l.addAll(st.with)
+		r.collectInnerMembers(l, id, origin, r.collectThisWith)
 	case model.Clone:
 		l.addAll(st.with)
 	case model.Bundle:
@@ -168,6 +181,19 @@ func (r *run) collectThisWith(l *colocList, id, origin status.ResID) {
 	}
 	if p := r.parent(id); p != status.NoRes {
 		r.collectThisWith(l, p, origin)
+	}
+}
+
+// collectInnerMembers adds what the administrator has said of a group's members one by one: it concerns the whole group,
+// because that stays together.
+func (r *run) collectInnerMembers(l *colocList, group, origin status.ResID, collect func(*colocList, status.ResID, status.ResID)) {
+	if !r.collocated(group) {
+		return
+	}
+	for _, m := range r.res[group].children {
+		if m != origin {
+			collect(l, m, origin)
+		}
 	}
 }
 
@@ -194,12 +220,17 @@ func (r *run) collectWithThis(l *colocList, id, origin status.ResID) {
 	st := &r.res[id]
 	switch r.rsc(id).Kind {
 	case model.Primitive:
-		l.addAll(st.withThis)
-	case model.Group:
-		if len(st.children) == 0 || origin != id && origin != st.children[len(st.children)-1] {
+		if id != origin {
+			l.addExplicit(st.withThis)
 			return
 		}
 		l.addAll(st.withThis)
+	case model.Group:
+		if len(st.children) == 0 || origin != id && origin != st.children[len(st.children)-1] {
+			return // the members before the last are followed by those behind them
+		}
+		l.addAll(st.withThis)
+		r.collectInnerMembers(l, id, origin, r.collectWithThis)
 	case model.Clone:
 		l.addAll(st.withThis)
 	case model.Bundle:

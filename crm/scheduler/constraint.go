@@ -146,8 +146,8 @@ func (r *run) simpleColocation(c *model.Colocation, points int32) {
 
 // influence tells whether the dependent's preferences count for the primary's place; by default if the dependent is critical.
 func (r *run) influence(dependent status.ResID, text string) bool {
-	if text != "" {
-		return status.True(text)
+	if counts, ok := status.Truth(text); ok {
+		return counts
 	}
 	return r.rsc(dependent).Critical
 }

@@ -131,7 +131,7 @@ func addressesFrom(first string, n int) []string {
 
 // bundleHosts are the options that tell each container the names of all replicas.
 func bundleHosts(bundle string, spec *model.BundleSpec, addresses []string) string {
-	add, ok := truth(spec.AddHost)
+	add, ok := Truth(spec.AddHost)
 	var b strings.Builder
 	for i, a := range addresses {
 		if add || !ok {

@@ -118,7 +118,7 @@ func (u *unpacker) memberSince(state *cib.Element) int64 {
 	if !set {
 		return -1
 	}
-	if yes, ok := truth(text); ok {
+	if yes, ok := Truth(text); ok {
 		if yes {
 			return u.s.Now.Unix()
 		}
@@ -153,7 +153,7 @@ func (u *unpacker) onlineWithoutFencing(n *Node, state *cib.Element) bool {
 func (u *unpacker) onlineWithFencing(n *Node, state *cib.Element) bool {
 	join, expected := state.Get("join"), state.Get("expected")
 	member, online := u.memberSince(state), onlineSince(state)
-	terminate, isBool := truth(n.Attributes["terminate"])
+	terminate, isBool := Truth(n.Attributes["terminate"])
 	if !isBool {
 		terminate = number(n.Attributes["terminate"], 0) > 0
 	}

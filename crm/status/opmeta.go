@@ -68,7 +68,7 @@ func findExactOp(c *model.Resource, name string, intervalMillis uint32, disabled
 		if op.Name != name || interval(op.Interval) != intervalMillis {
 			continue
 		}
-		if enabled, ok := truth(op.Source.Get("enabled")); !disabled && ok && !enabled {
+		if enabled, ok := Truth(op.Source.Get("enabled")); !disabled && ok && !enabled {
 			continue
 		}
 		return op
@@ -141,7 +141,7 @@ func mostFrequentMonitorTimeout(c *model.Resource) string {
 		if op.Name != "monitor" || ms == 0 || ms >= least {
 			continue
 		}
-		if enabled, ok := truth(op.Source.Get("enabled")); ok && !enabled {
+		if enabled, ok := Truth(op.Source.Get("enabled")); ok && !enabled {
 			continue
 		}
 		least, timeout = ms, op.Source.Get("timeout")
@@ -190,7 +190,7 @@ func validateOnFail(c *model.Resource, task string, op *model.Op, v map[string]s
 		}
 		for _, op := range c.Ops {
 			of := op.Source.Get("on-fail")
-			enabled, ok := truth(op.Source.Get("enabled"))
+			enabled, ok := Truth(op.Source.Get("enabled"))
 			if of == "" || op.Name != "monitor" || ParseRole(op.Source.Get("role")) != RolePromoted ||
 				interval(op.Interval) == 0 || ok && !enabled || strings.EqualFold(of, "demote") {
 				continue

@@ -83,7 +83,7 @@ func (u *unpacker) options() {
 		}
 	}
 	flag := func(name string, otherwise bool) bool {
-		if v, ok := truth(all[name]); ok {
+		if v, ok := Truth(all[name]); ok {
 			return v
 		}
 		return otherwise

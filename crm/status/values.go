@@ -7,8 +7,8 @@ import (
 	"systole/crm/score"
 )
 
-// truth reads a boolean as the CIB writes them; ok is false for anything else.
-func truth(s string) (value, ok bool) {
+// Truth reads a boolean as the CIB writes them; ok is false for anything else.
+func Truth(s string) (value, ok bool) {
 	switch strings.ToLower(s) {
 	case "true", "on", "yes", "y", "1":
 		return true, true
@@ -20,7 +20,7 @@ func truth(s string) (value, ok bool) {
 
 // True tells whether a CIB value means yes: true, on, yes, y or 1 in any case.
 func True(s string) bool {
-	v, _ := truth(s)
+	v, _ := Truth(s)
 	return v
 }
 
