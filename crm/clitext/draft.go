@@ -253,6 +253,7 @@ func (d *Draft) Load(text string, mode LoadMode) error {
 	if mode != LoadUpdate {
 		work.clear(mode == LoadPush)
 	}
+	work.release(statements)
 	var errs []error
 	for len(statements) > 0 {
 		var later []Statement
@@ -277,6 +278,28 @@ func (d *Draft) Load(text string, mode LoadMode) error {
 	work.previous = nil
 	*d = *work
 	return nil
+}
+
+// release takes those members out of containers that the statements will define
+// without them, so that a text may move members from one to another.
+func (d *Draft) release(statements []Statement) {
+	for _, s := range statements {
+		k, ok := objects[s.Keyword()]
+		if !ok || !isContainer(k.tag) {
+			continue
+		}
+		o, ok := d.findResource(d.subject(k, s))
+		if !ok || o.elem.Name() != k.tag {
+			continue
+		}
+		words := s.Args()
+		kept := slices.DeleteFunc(slices.Clone(o.elem.Children()), func(c *cib.Element) bool {
+			return isResource(c.Name()) && !slices.Contains(words, c.ID())
+		})
+		if len(kept) < len(o.elem.Children()) {
+			d.put(k, o.elem, o.elem.WithChildren(kept...))
+		}
+	}
 }
 
 // Replace makes another configuration the one being edited.

@@ -48,7 +48,7 @@ func (b *builder) refs(s *scan, base, attr string, simpleMax int) (refs, error) 
 		w := s.peek()
 		name, value, isPair := w.pair()
 		switch {
-		case s.is("}"):
+		case s.is("}"), simpleMax == 0 && strings.HasSuffix(w.text, ":"): // a score: the brace is missing
 			return r.finish(s, simpleMax)
 		case s.is(oneSet):
 			r.forms = true
