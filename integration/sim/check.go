@@ -6,12 +6,13 @@ import (
 	"time"
 )
 
-// watch checks at every step what no agent sees: one DC lease at a time, and equal
-// CIBs at equal index. Exclusive resources are checked where they change, in world.
+// watch checks at every step what no agent sees: one DC lease at a time, a DC that
+// knows everything acknowledged, and equal CIBs at equal index. Exclusive resources are checked where they change, in world.
 func (c *cluster) watch(ctx context.Context) {
 	seed := maphash.MakeSeed()
 	bytes := make(map[uint64]uint64)    // index → hash of the CIB
 	reached := make(map[*daemon]uint64) // index checked last
+	var office uint64                   // newest term with a DC
 	for ctx.Err() == nil && !c.failed() {
 		leased := ""
 		for _, n := range c.names {
@@ -21,6 +22,10 @@ func (c *cluster) watch(ctx context.Context) {
 				continue
 			}
 			st := d.Store()
+			if dc := st.DC(); dc.Active && dc.Term > office {
+				office = dc.Term
+				c.register.read(ctx, 50, st) // whoever takes office has applied what was acknowledged
+			}
 			if term := st.DC().Term; st.LeaseEnd(term) > m.clock() {
 				if leased != "" {
 					c.fail("two DC leases: %s and %s", leased, n)

@@ -21,7 +21,7 @@ func TestMutants(t *testing.T) {
 		only   []fault // those that can show it, so that it does not take all night
 	}{
 		{name: "lead without a lease"},
-		{name: "act without a barrier"},
+		{name: "act without a barrier", only: []fault{weather, powerCut, lostSilence, quickKill, healing}},
 		{name: "vote right after a restart", only: []fault{forgetful, quickKill, healing}},
 		{name: "heartbeat fast path", only: []fault{lateAnswer, healing}},
 		{name: "a grant counts from its arrival", only: []fault{lateAnswer, healing}},
