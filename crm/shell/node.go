@@ -14,6 +14,7 @@ import (
 	"systole/crm/shell/change"
 	"systole/crm/shell/source"
 	"systole/crm/shell/tools"
+	"systole/crm/status"
 )
 
 // nodeNames and resourceIDs are what there is, for proposals and completion.
@@ -199,6 +200,13 @@ func nodeFence(ctx context.Context, c *call) error {
 	}
 	if _, err := mustBeNode(base.Root(), c.args[0]); err != nil {
 		return err
+	}
+	// A wish that nobody can fulfil would stand until somebody switches fencing on.
+	switch s := status.Unpack(base.Root(), c.now()); {
+	case !s.Options.Fencing:
+		return exit.Errorf(exit.Config, "stonith-enabled is false, so no node is fenced; configure a fence device, then crm configure property stonith-enabled=true")
+	case !s.HaveFencing:
+		return exit.Errorf(exit.Config, "there is no fence device; configure one (crm ra list stonith shows the agents)")
 	}
 	if !c.set.force && c.typed && c.ask("Fencing ends everything on "+c.args[0]+". Go on (y/n)? ") != "y" {
 		return exit.Errorf(exit.Usage, "not fenced")
