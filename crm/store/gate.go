@@ -15,6 +15,7 @@ import (
 var (
 	errBound   = errors.New("bound by a promise to another leader")
 	errNewer   = errors.New("bound to a newer term")
+	errMute    = errors.New("this node no longer speaks for its term")
 	errStalled = errors.New("the own disk is stalled")
 	errNoHurry = errors.New("leadership is handed over by release only")
 )
@@ -45,7 +46,8 @@ type gate struct {
 	mu     sync.Mutex
 	voter  *lease.Voter
 	leader *lease.Leader
-	broken bool // the store has failed: nothing leaves any more
+	broken bool   // the store has failed: nothing leaves any more
+	silent uint64 // no heartbeats of this term, or older ones: leadership was given back
 }
 
 func newGate(t *raft.NetworkTransport, self raft.ServerID, stored uint64, cfg *Config) *gate {
@@ -202,10 +204,10 @@ func (g *gate) AppendEntries(id raft.ServerID, a raft.ServerAddress, q *raft.App
 		return errStalled
 	}
 	g.mu.Lock()
-	broken := g.broken
+	mute := g.broken || q.Term <= g.silent
 	g.mu.Unlock()
-	if broken {
-		return ErrClosed
+	if mute {
+		return errMute
 	}
 	sent := g.clock()
 	err := g.NetworkTransport.AppendEntries(id, target(id, a), q, r)
@@ -359,6 +361,13 @@ func (g *gate) leaseEnd(term uint64, voters []string) time.Duration {
 func (g *gate) giveBack() {
 	g.mu.Lock()
 	g.leader.Release()
+	g.mu.Unlock()
+}
+
+// quit ends a term of this node's: no more heartbeats, so that another is elected.
+func (g *gate) quit(term uint64) {
+	g.mu.Lock()
+	g.silent = max(g.silent, term)
 	g.mu.Unlock()
 }
 

@@ -14,7 +14,7 @@ import (
 	"systole/crm/transport"
 )
 
-// HandOver gives leadership away (D3): it commits that this node's services go on
+// HandOver gives leadership away (D3), if there is another voter: it commits that this node's services go on
 // with the rest of the lease, ends the right to order, releases the voters from their
 // promises and asks the most advanced one to be elected. Stop ordering before. After
 // an error this node no longer orders either, and a successor is found by election.
@@ -23,10 +23,15 @@ func (s *Store) HandOver(ctx context.Context) error {
 	if dc.Elected == 0 {
 		return fmt.Errorf("hand over: %w", s.notLeader())
 	}
+	if len(s.voterIDs()) < 2 {
+		return errors.New("hand over: no other node has a vote")
+	}
 	if err := s.mark(ctx, ""); err != nil {
 		return fmt.Errorf("hand over: %w", err)
 	}
 	s.gate.giveBack()
+	// Should nobody take over, this node must not go on as a leader that may not order.
+	time.AfterFunc(2*s.cfg.Timing.Heartbeat, func() { s.gate.quit(dc.Term) })
 	s.reignMu.Lock()
 	if s.reign.term == dc.Term {
 		s.reign.over = true

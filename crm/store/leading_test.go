@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -124,6 +125,41 @@ func TestHandOverWithoutASuccessor(t *testing.T) {
 			t.Error("handed over to nobody")
 		}
 		c.net.HealAll()
+		c.dc().must(set("x", "1"))
+	})
+}
+
+// Half released is worse than not at all: the leader must make way all the same.
+func TestHandOverHalfDone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := grow(t, 5, rules{})
+		old := c.dc()
+		term := old.DC().Term
+		for _, n := range c.running() {
+			if n.name != old.name {
+				n.streams.release = func(conn net.Conn) {}
+			}
+		}
+		if err := old.HandOver(t.Context()); err == nil {
+			t.Fatal("handed over without a release")
+		}
+		if old.LeaseEnd(term) != 0 {
+			t.Error("the old DC may order again")
+		}
+		dc := c.dc()
+		if dc.DC().Term == term {
+			t.Error("the old term goes on")
+		}
+		dc.must(set("x", "1"))
+	})
+}
+
+func TestHandOverAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := grow(t, 1, rules{})
+		if err := c.dc().HandOver(t.Context()); err == nil {
+			t.Error("handed over to nobody")
+		}
 		c.dc().must(set("x", "1"))
 	})
 }
