@@ -129,6 +129,12 @@ func reasons(s *status.Status, r *status.Resource, id status.NodeID) []string {
 			out = append(out, fmt.Sprintf("goes with %s (%s %s)", l.Primary, l.ID, l.Score))
 		}
 	}
+	if r.Parent != status.NoRes && s.Resources[r.Parent].Kind == model.Group {
+		group := &s.Resources[r.Parent]
+		if i := slices.Index(group.Children, r.Index); i > 0 {
+			out = append(out, fmt.Sprintf("goes with %s (group %s)", s.Resources[group.Children[i-1]].ID, group.ID))
+		}
+	}
 	return out
 }
 
