@@ -240,15 +240,16 @@ func (n *nft) reopen() {
 	}
 }
 
-// measured bounds of the self-test.
+// Bounds of the self-test. It is short: a daemon that was killed has only the
+// rest of its lease to come back.
 const (
-	tryTimeout = 40 * time.Millisecond
+	tryTimeout = minLive
 	tryStep    = time.Millisecond
 	leastGrain = 10 * time.Millisecond // one jiffy at 100 Hz
 	mostGrain  = 100 * time.Millisecond
 )
 
-// measure lets elements expire and sees how late they go. The kernel compares
+// measure lets an element expire and sees how late it goes. The kernel compares
 // times when a packet looks an element up, so the lateness is a jiffy or two.
 func (n *nft) measure() error {
 	t := &nftables.Table{Family: nftables.TableFamilyNetdev, Name: tablePrefix + "*test*"}
@@ -261,31 +262,24 @@ func (n *nft) measure() error {
 	}); err != nil {
 		return fmt.Errorf("netdev family of nf_tables: %w", err)
 	}
-	n.grain = leastGrain
-	for range 3 {
-		if err := n.transaction(func() error {
-			n.conn.FlushSet(live)
-			return n.conn.SetAddElements(live, []nftables.SetElement{{Key: key, Timeout: tryTimeout}})
-		}); err != nil {
-			return fmt.Errorf("set elements with a timeout: %w", err)
-		}
-		began := time.Now()
-		late := time.Duration(0)
-		for wait := tryTimeout; ; wait = tryStep {
-			time.Sleep(wait)
-			late = time.Since(began) - tryTimeout
-			elements, err := n.conn.GetSetElements(live)
-			if err != nil {
-				return err
-			}
-			if len(elements) == 0 {
-				break
-			}
-			if late > mostGrain {
-				return fmt.Errorf("an element with a timeout of %v is still there %v later", tryTimeout, late)
-			}
-		}
-		n.grain = max(n.grain, late)
+	if err := n.transaction(func() error {
+		return n.conn.SetAddElements(live, []nftables.SetElement{{Key: key, Timeout: tryTimeout}})
+	}); err != nil {
+		return fmt.Errorf("set elements with a timeout: %w", err)
 	}
-	return nil
+	began, seen := time.Now(), time.Duration(0) // how late it was still there
+	for wait := tryTimeout; ; wait = tryStep {
+		time.Sleep(wait) // oversleeping says nothing about the kernel's timeouts
+		elements, err := n.conn.GetSetElements(live)
+		if err != nil {
+			return err
+		}
+		if len(elements) == 0 {
+			n.grain = max(leastGrain, seen+2*tryStep)
+			return nil
+		}
+		if seen = time.Since(began) - tryTimeout; seen > mostGrain {
+			return fmt.Errorf("an element with a timeout of %v is still there %v later", tryTimeout, seen)
+		}
+	}
 }
