@@ -111,6 +111,9 @@ func (p *program) fail(name string, err error) int {
 	if err == nil {
 		return 0
 	}
+	if exit.Of(err) == exit.Disconnect && p.src != nil && p.src.Live() { // agents look for these words
+		fmt.Fprintf(p.Err, "%s: Could not connect to the CIB: Transport endpoint is not connected\n", name)
+	}
 	if _, quiet := errors.AsType[silent](err); !quiet {
 		for i, line := range strings.Split(err.Error(), "\n") {
 			if i == 0 {
