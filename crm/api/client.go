@@ -254,12 +254,12 @@ func (c *Client) lost(err error) error {
 		return err
 	}
 	if errors.Is(err, os.ErrPermission) {
-		return &Error{Code: CodePrivilege, Message: fmt.Sprintf("no permission to use %s: run as root or as a member of the daemon's group", c.name)}
+		return &Error{Code: CodePrivilege, Message: fmt.Sprintf("no permission to use %s: run as root or as a member of the daemon's group (haclient unless systole.conf says another)", c.name)}
 	}
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		err = e.Err
 	}
-	return &Error{Code: CodeNotConnected, Message: fmt.Sprintf("cannot reach systoled at %s (is it running?): %v", c.name, err)}
+	return &Error{Code: CodeNotConnected, Message: fmt.Sprintf("cannot reach systoled at %s (is it running? systemctl status systoled says why not): %v", c.name, err)}
 }
 
 func get[T any](ctx context.Context, c *Client, path string, pairs ...string) (T, error) {

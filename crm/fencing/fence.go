@@ -41,7 +41,7 @@ type Request struct {
 }
 
 // ErrNoDevice: nothing is configured that can fence the target.
-var ErrNoDevice = errors.New("no fence device can reach it; configure one, or confirm by hand that the node is down: crm node fence --confirm")
+var ErrNoDevice = errors.New("no fence device can reach it; configure one, or when you have seen that the node is off, say so: stonith_admin --confirm NODE")
 
 // Fence runs one request to its end: nil is the devices' word that the target is
 // down (or, for "on", up). It blocks for as long as delays and retries take.
