@@ -43,7 +43,10 @@ func TestReadable(t *testing.T) {
 		1500 * time.Millisecond:           "1.500s",
 		65 * time.Second:                  "1m5s",
 		26*time.Hour + 7*time.Millisecond: "1d2h7ms",
-		time.Hour:                         "1h",
+		time.Second:                       "1000ms",
+		time.Minute:                       "60s",
+		time.Hour:                         "60m",
+		2 * time.Hour:                     "2h",
 	} {
 		if got := readable(d); got != want {
 			t.Errorf("readable(%v) = %q, want %q", d, got, want)

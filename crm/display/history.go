@@ -231,8 +231,11 @@ func (v *View) failureText(op operation) string {
 		resource, task = op.Key, op.Task
 	}
 	text := resource + " "
-	if interval > 0 {
+	switch {
+	case interval > 0:
 		text += readable(interval) + "-interval "
+	case task == string(resources.ActionMonitor):
+		task = op.Task // probe
 	}
 	text += task + " on " + op.Node
 	if op.Status == resources.StatusDone {
@@ -269,24 +272,25 @@ func (v *View) failureInFull(op operation) string {
 	return text
 }
 
-// readable writes a length of time as the tools do: "3ms", "1.500s", "1m5s", "1d2h".
+// readable writes a length of time as the tools do: "3ms", "1.500s", "1m5s", "1d2h". A unit is
+// used for more than one of it, so that an interval reads as most people write it: "60s".
 func readable(d time.Duration) string {
 	var b strings.Builder
 	for _, unit := range []struct {
 		size time.Duration
 		name string
 	}{{24 * time.Hour, "d"}, {time.Hour, "h"}, {time.Minute, "m"}} {
-		if n := d / unit.size; n > 0 {
-			fmt.Fprintf(&b, "%d%s", n, unit.name)
+		if d > unit.size {
+			fmt.Fprintf(&b, "%d%s", d/unit.size, unit.name)
 			d %= unit.size
 		}
 	}
-	seconds, millis := d/time.Second, d%time.Second/time.Millisecond
+	millis := d / time.Millisecond
 	switch {
-	case seconds > 0 && millis > 0:
-		fmt.Fprintf(&b, "%d.%03ds", seconds, millis)
-	case seconds > 0:
-		fmt.Fprintf(&b, "%ds", seconds)
+	case millis > 1000 && millis%1000 > 0:
+		fmt.Fprintf(&b, "%d.%03ds", millis/1000, millis%1000)
+	case millis > 1000:
+		fmt.Fprintf(&b, "%ds", millis/1000)
 	case millis > 0:
 		fmt.Fprintf(&b, "%dms", millis)
 	case b.Len() == 0:

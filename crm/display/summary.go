@@ -9,12 +9,12 @@ import (
 	"systole/crm/status"
 )
 
-// instances counts the resource instances: every primitive, those that bundles imply and
-// orphans included; not the clone instances beyond clone-max.
+// instances counts the resource instances: every primitive, those that bundles imply
+// included, and orphans that are active.
 func (v *View) instances() int {
 	n := 0
 	for i := range v.Status.Resources {
-		if r := &v.Status.Resources[i]; r.Kind == model.Primitive && (!r.Orphan || r.Parent == status.NoRes) {
+		if r := &v.Status.Resources[i]; r.Kind == model.Primitive && (!r.Orphan || r.Role > status.RoleStopped) {
 			n++
 		}
 	}
