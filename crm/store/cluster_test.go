@@ -128,21 +128,24 @@ func testLog(node string) *slog.Logger {
 // start boots the machine.
 func (n *node) start(bootstrap *cib.CIB) {
 	n.c.t.Helper()
-	n.fabric = n.c.net.Attach(n.addr(), n.name)
+	f := n.c.net.Attach(n.addr(), n.name)
+	n.c.mu.Lock()
+	n.fabric = f
+	n.c.mu.Unlock()
 	cfg := n.config()
 	cfg.Bootstrap = bootstrap
 	s, err := Open(cfg)
 	if err != nil {
 		n.c.t.Fatalf("open %s: %v", n.name, err)
 	}
-	n.c.mu.Lock()
-	n.Store = s
-	n.c.mu.Unlock()
 	ctx, stop := context.WithCancel(context.Background())
-	n.stop, n.ended = stop, make(chan error, 1)
-	go func() { n.ended <- s.Run(ctx) }()
+	ended := make(chan error, 1)
+	n.c.mu.Lock()
+	n.Store, n.stop, n.ended = s, stop, ended
+	n.c.mu.Unlock()
+	go func() { ended <- s.Run(ctx) }()
 	go func() { // what crm/node does
-		for d := range n.fabric.Datagrams(transport.ChannelBeat) {
+		for d := range f.Datagrams(transport.ChannelBeat) {
 			if m, err := lease.Decode(d.Payload); err == nil {
 				s.Receive(d.From, m)
 			}

@@ -189,6 +189,11 @@ func (g *gate) vote(rpc *raft.RPC, c *raft.RequestVoteRequest) bool {
 func (g *gate) intercept(rpc *raft.RPC, look func(raft.RPCResponse) raft.RPCResponse) {
 	in, out := make(chan raft.RPCResponse, 1), rpc.RespChan
 	rpc.RespChan = in
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if isDone(g.done) {
+		return // nobody is answered any more
+	}
 	g.wg.Go(func() {
 		select {
 		case r := <-in:
@@ -395,7 +400,11 @@ func (g *gate) breakDown() {
 
 // Close ends the gate and the transport behind it.
 func (g *gate) Close() error {
-	g.once.Do(func() { close(g.done) })
+	g.once.Do(func() {
+		g.mu.Lock()
+		close(g.done)
+		g.mu.Unlock()
+	})
 	err := g.NetworkTransport.Close()
 	g.wg.Wait()
 	return err

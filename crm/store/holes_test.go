@@ -1,6 +1,7 @@
 package store
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -217,7 +218,7 @@ func TestHoleHeartbeatFastPath(t *testing.T) {
 func TestHoleLateAnswer(t *testing.T) {
 	hole(t, rules{countArrival: true}, func(t *testing.T, r rules) bool {
 		_, leader, a, b := ensemble(t, r)
-		var heard time.Time // by the voters, last
+		var heard atomic.Int64 // by the voters, last; nanoseconds
 		late := func(command any) any {
 			switch q := command.(type) {
 			case *raft.RequestPreVoteRequest:
@@ -229,7 +230,7 @@ func TestHoleLateAnswer(t *testing.T) {
 				if age > 3*time.Second {
 					return nil // nothing is heard any more, but answers are under way
 				}
-				heard = time.Now()
+				heard.Store(time.Now().UnixNano())
 				if age > 2900*time.Millisecond {
 					time.Sleep(200 * time.Millisecond)
 				}
@@ -243,7 +244,7 @@ func TestHoleLateAnswer(t *testing.T) {
 		promise := lease.Default().Promise
 		for time.Since(leader.c.born) < 6*time.Second {
 			time.Sleep(time.Millisecond)
-			if leader.LeaseEnd(leader.raft.CurrentTerm()) > leader.clock() && time.Since(heard) > promise {
+			if leader.LeaseEnd(leader.raft.CurrentTerm()) > leader.clock() && time.Now().UnixNano()-heard.Load() > int64(promise) {
 				return true // a lease that no voter stands for
 			}
 		}
