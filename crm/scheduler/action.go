@@ -40,6 +40,7 @@ type action struct {
 	interval uint32
 	key      string // of actions without resource
 	flags    actionFlags
+	held     bool // kept from running whatever else is true
 	needs    requires
 	reason   string
 	priority int32
@@ -220,7 +221,7 @@ func (r *run) requirement(id status.ResID, task string) requires {
 // updateRunnable decides whether an action can run where it is to run.
 func (r *run) updateRunnable(id actionID) {
 	a := &r.actions[id]
-	if a.is(pseudo) {
+	if a.is(pseudo) || a.held {
 		return
 	}
 	n := a.node
@@ -229,6 +230,9 @@ func (r *run) updateRunnable(id actionID) {
 		a.flags &^= runnable
 	case !a.is(onDC) && !r.nodes[n].online && (r.s.Nodes[n].Kind != status.Guest || r.nodes[n].reset):
 		a.flags &^= runnable
+		if r.s.Nodes[n].Unproven && !r.s.Options.Fencing {
+			a.because("lost node "+r.s.Nodes[n].Name, false)
+		}
 		if r.res[a.res].managed && a.task == "stop" && !r.nodes[n].unclean {
 			r.fenceNode(n, "stop is unrunnable", false)
 		}

@@ -114,9 +114,11 @@ func (r *run) applyThisWith(c *colocation, id status.ResID) {
 	if r.res[c.primary].provisional {
 		r.assign(c.primary, status.NoNode, true)
 	}
+	mark := r.trace.mark()
 	r.applyColocation(id, c.primary, c)
 	if archive != nil && !r.anyUsable(r.allowed(id)) {
 		copy(r.allowed(id), archive)
+		r.trace.undo(mark)
 	}
 }
 

@@ -564,6 +564,7 @@ func (r *run) colocateLocation(dependent, primary status.ResID, c *colocation) {
 	}
 	t := r.allowed(dependent)
 	work := slices.Clone(t)
+	mark := r.trace.mark()
 	for i := range work {
 		n := status.NodeID(i)
 		if !work[i].present {
@@ -585,9 +586,11 @@ func (r *run) colocateLocation(dependent, primary status.ResID, c *colocation) {
 			r.trace.score(dependent, n, points, c.id)
 		}
 	}
-	if c.mandatory() || r.anyUsable(work) {
-		copy(t, work)
+	if !c.mandatory() && !r.anyUsable(work) {
+		r.trace.undo(mark)
+		return
 	}
+	copy(t, work)
 }
 
 // colocateRole lets a colocation bear on whether an instance is promoted, and returns what it has added.
@@ -703,6 +706,7 @@ func (r *run) addColocatedScores(source, target status.ResID, nodes table, c *co
 	st.merging = true
 	defer func() { r.res[source].merging = false }()
 	var work table
+	mark := r.trace.mark()
 	if nodes == nil {
 		work = slices.Clone(r.allowed(source))
 		target = source
@@ -726,6 +730,7 @@ func (r *run) addColocatedScores(source, target status.ResID, nodes table, c *co
 			work = r.addColocatedScores(other, target, work, next, factor*float32(next.score)/float32(infinity), sel)
 		}
 	} else if sel&selectActive != 0 {
+		r.trace.undo(mark)
 		return nodes
 	}
 	if sel&selectNonnegative != 0 {

@@ -17,10 +17,11 @@ const featureSet = "3.16.1"
 // result freezes what the run has found out.
 func (r *run) result() *Result {
 	graph := r.graph()
-	res := &Result{Status: r.s, Graph: graph, RecheckBy: earliest(r.s.RecheckBy, r.ev.RecheckBy), Notices: r.notices, trace: r.trace}
+	res := &Result{Status: r.s, Graph: graph, RecheckBy: earliest(r.s.RecheckBy, r.ev.RecheckBy), Notices: r.notices, options: r.opts}
 	if !res.RecheckBy.IsZero() {
 		graph.RecheckBy = res.RecheckBy.Unix()
 	}
+	res.RecheckBy = earliest(res.RecheckBy, r.s.OptionsRecheckBy)
 	res.Placement = &Placement{Scores: r.scores, Capacities: r.caps}
 	for i := range r.res {
 		res.Placement.Node = append(res.Placement.Node, r.res[i].node)

@@ -90,11 +90,13 @@ func (r *run) assignEarly(collective, i status.ResID, current status.NodeID, per
 	}
 	chosen := status.NoNode
 	for reserved := 0; reserved < available; {
+		mark := r.trace.mark()
 		chosen = r.assignInstance(i, current, perNode)
 		if chosen == current {
 			break
 		}
 		r.restoreTables(i, backup)
+		r.trace.undo(mark)
 		if chosen == status.NoNode {
 			r.res[i].provisional = true
 			break

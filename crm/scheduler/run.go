@@ -94,8 +94,8 @@ const (
 
 type table []cell
 
-func newRun(s *status.Status, opts Options) *run {
-	r := &run{s: s, ev: s.Evaluator(), opts: opts, single: map[string]actionID{}, clears: map[resNode]bool{}, templates: map[string][]string{}}
+func newRun(s *status.Status, opts Options, t *trace) *run {
+	r := &run{s: s, ev: s.Evaluator(), opts: opts, trace: t, single: map[string]actionID{}, clears: map[resNode]bool{}, templates: map[string][]string{}}
 	r.ev.BundleHost = r.bundleHost
 	r.nodes = make([]nodeSheet, len(s.Nodes))
 	for i := range s.Nodes {
@@ -152,6 +152,9 @@ func (r *run) allowByDefault(c *status.Resource) {
 			continue
 		}
 		t[i] = cell{present: true, score: n.ConfigScore}
+		if n.ConfigScore != 0 {
+			r.trace.score(c.Index, n.Index, n.ConfigScore, "score of the node")
+		}
 	}
 }
 

@@ -33,7 +33,7 @@ type Result struct {
 	// Notices are sentences for whoever simulates: what was noticed on the way and decided silently.
 	Notices []string
 
-	trace *trace
+	options Options
 }
 
 // Schedule decides what should happen for a CIB at a moment.
@@ -43,7 +43,13 @@ func Schedule(root *cib.Element, now time.Time, options Options) *Result {
 
 // ScheduleStatus is Schedule for a CIB already read.
 func ScheduleStatus(s *status.Status, options Options) *Result {
-	r := newRun(s, options)
+	r := newRun(s, options, nil)
+	r.schedule()
+	return r.result()
+}
+
+// schedule decides everything, stage by stage.
+func (r *run) schedule() {
 	r.wantedByHistory()
 	r.nodeHealth()
 	r.unpackConstraints()
@@ -52,10 +58,10 @@ func ScheduleStatus(s *status.Status, options Options) *Result {
 	r.configurationChanges()
 	r.assignResources()
 	r.createActions()
+	r.holdForUnproven()
 	r.orderRemoteConnections()
 	r.fencingAndShutdowns()
 	r.applyOrderings()
-	return r.result()
 }
 
 // Placement says where every primitive will be and in which role.

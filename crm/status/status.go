@@ -55,8 +55,9 @@ type Status struct {
 	// HaveFencing is whether any fencing device (or a watchdog) exists, HaveRemotes any remote or guest node,
 	// Unfencing whether any resource asks for unfencing.
 	HaveFencing, HaveRemotes, Unfencing bool
-	// RecheckBy is the next moment at which the same CIB may read differently; zero if never.
-	RecheckBy time.Time
+	// RecheckBy is the next moment at which the same CIB may read differently; zero if never. OptionsRecheckBy is that of
+	// the cluster options alone, which the field's graphs leave out.
+	RecheckBy, OptionsRecheckBy time.Time
 	// Expired are recurring operations whose failure failure-timeout has let expire: they must be scheduled again.
 	Expired []*cib.Element
 	// DeferredChecks are comparisons of parameters that must wait for the placement of a bundle's container.

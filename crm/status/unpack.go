@@ -17,6 +17,7 @@ func Unpack(root *cib.Element, now time.Time) *Status {
 	u := &unpacker{Evaluator: s.Evaluator(), historyIDs: map[string]ResID{}, decoded: map[*model.Resource]*settings{}}
 	s.Quorum = True(root.Get("have-quorum"))
 	u.options()
+	s.OptionsRecheckBy, u.RecheckBy = u.RecheckBy, time.Time{}
 	u.nodes()
 	u.impliedNodes()
 	u.resources()
