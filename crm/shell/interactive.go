@@ -15,9 +15,6 @@ import (
 	"systole/crm/shell/source"
 )
 
-// historyLines bounds the history kept between sessions.
-const historyLines = 1000
-
 // interactive is a session with a person: prompt, history, completion.
 func (sh *Shell) interactive(ctx context.Context) error {
 	line := liner.NewLiner()

@@ -102,7 +102,7 @@ func (c *command) inside(level string) bool {
 
 // moves handles the words that walk through levels.
 func (sh *Shell) moves(ctx context.Context, words []string) (done bool, err error) {
-	to := sh.here
+	var to *command
 	switch words[0] {
 	case "quit", "exit", "bye":
 		if err := sh.leave(ctx, sh.root); err != nil {

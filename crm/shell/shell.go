@@ -34,16 +34,15 @@ type Shell struct {
 	now        func() time.Time
 	// prompter asks the person of a session; nil elsewhere.
 	prompter func(question string) (string, error)
-	stopped  error // why a batch cannot go on
 }
 
 // settings are the global options, and what `options` changes for a session.
 type settings struct {
-	force, wait, plain, dryRun bool
-	file, shadow, socket       string
-	cibFile                    string
-	sorted                     bool
-	version                    bool
+	force, wait, dryRun  bool
+	file, shadow, socket string
+	cibFile              string
+	sorted               bool
+	version              bool
 }
 
 // Run is the program crm.

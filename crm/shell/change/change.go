@@ -22,9 +22,6 @@ func replace(root, old, e *cib.Element) *cib.Element {
 	return root
 }
 
-// remove takes an element out.
-func remove(root, old *cib.Element) *cib.Element { return replace(root, old, nil) }
-
 // ensure follows tags below an element, making what is missing, and gives the
 // root with the innermost one.
 func ensure(root *cib.Element, tags ...string) (*cib.Element, *cib.Element) {

@@ -2,7 +2,6 @@ package tools
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"systole/crm/api"
@@ -51,7 +50,7 @@ func corosync(ctx context.Context, stdio *tool.IO, name string, print func(api.S
 	p := &program{IO: stdio, ctx: ctx, src: source.Open(stdio.Getenv)}
 	st, err := p.status()
 	if err != nil {
-		return p.fail(name, exit.With(exit.Error, fmt.Errorf("Cannot initialize QUORUM service: %w", err)))
+		return p.fail(name, exit.Errorf(exit.Error, "Cannot initialize QUORUM service: %w", err))
 	}
 	print(st)
 	return 0

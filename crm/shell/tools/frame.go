@@ -86,9 +86,9 @@ func (c command) tool() tool.Tool {
 func unknown(err error) error {
 	if e, ok := errors.AsType[*pflag.NotExistError](err); ok {
 		if name := e.GetSpecifiedName(); len(name) > 1 {
-			return fmt.Errorf("Unknown option --%s", name)
+			return exit.Errorf(exit.Usage, "Unknown option --%s", name)
 		}
-		return fmt.Errorf("Unknown option -%s", e.GetSpecifiedShortnames())
+		return exit.Errorf(exit.Usage, "Unknown option -%s", e.GetSpecifiedShortnames())
 	}
 	return err
 }

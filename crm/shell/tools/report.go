@@ -2,7 +2,6 @@ package tools
 
 import (
 	"errors"
-	"strconv"
 	"strings"
 
 	"systole/crm/cib"
@@ -28,5 +27,3 @@ func (r *report) print(p *program, err error) int {
 	p.Printf("%s\n", display.Result(r.request, o, r.content...))
 	return int(code)
 }
-
-func itoa(n int) string { return strconv.Itoa(n) }

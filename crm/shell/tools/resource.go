@@ -25,7 +25,6 @@ type resourceCall struct {
 	quiet, force              bool
 	class, provider, agent    string
 	options                   []string
-	level                     string
 	checkLevel, validateLevel string
 }
 

@@ -434,7 +434,7 @@ func (a *resourceCall) agents(p *program, command, param string) error {
 	}
 	doc, err := agents.Document(p.ctx, id)
 	if err != nil {
-		return exit.With(exit.Error, fmt.Errorf("Metadata query for %s failed: %w", param, err))
+		return exit.Errorf(exit.Error, "Metadata query for %s failed: %w", param, err)
 	}
 	p.Printf("%s\n", strings.TrimRight(string(doc), "\n"))
 	return nil

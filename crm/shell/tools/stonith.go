@@ -95,7 +95,7 @@ func (a *stonithCall) run(p *program, command, param, tag string) error {
 	}
 	client, err := p.client()
 	if err != nil {
-		return exit.With(exit.Of(err), fmt.Errorf("Could not connect to fencer: %w", err))
+		return exit.Errorf(exit.Of(err), "Could not connect to fencer: %w", err)
 	}
 	switch command {
 	case "reboot", "fence", "unfence":
