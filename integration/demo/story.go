@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -189,7 +190,7 @@ func (s *story) verdict() error {
 // forceSecondOwner is a break on purpose: the verdict must find it.
 func (s *story) forceSecondOwner(ctx context.Context) error {
 	owner := s.c.Owner()
-	for _, n := range s.c.Nodes {
+	for _, n := range slices.Backward(s.c.Nodes) { // the last never had the address: no guard holds it silent there
 		if n != owner {
 			if err := n.AddAddress(netip.PrefixFrom(stage.VIP.Addr(), stage.VIP.Bits())); err != nil && !errors.Is(err, syscall.EEXIST) {
 				return err

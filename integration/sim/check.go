@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"hash/maphash"
+	"slices"
 	"time"
 )
 
@@ -13,6 +14,7 @@ func (c *cluster) watch(ctx context.Context) {
 	bytes := make(map[uint64]uint64)    // index → hash of the CIB
 	reached := make(map[*daemon]uint64) // index checked last
 	var office uint64                   // newest term with a DC
+	alone := make(map[*daemon]time.Time)
 	for ctx.Err() == nil && !c.failed() {
 		leased := ""
 		for _, n := range c.names {
@@ -32,6 +34,13 @@ func (c *cluster) watch(ctx context.Context) {
 				}
 				leased = n
 			}
+			if d.Remaining() > 0 {
+				alone[d] = time.Time{}
+			} else if alone[d].IsZero() {
+				alone[d] = time.Now()
+			} else if time.Since(alone[d]) > policyWithin {
+				c.policyObeyed(m)
+			}
 			snap := st.Snapshot()
 			if reached[d] == snap.Index {
 				continue
@@ -44,6 +53,19 @@ func (c *cluster) watch(ctx context.Context) {
 			bytes[snap.Index] = h
 		}
 		time.Sleep(time.Millisecond)
+	}
+}
+
+// policyWithin is how long a node without a lease may take to stop what it runs: its
+// stops, one after the other, at their slowest.
+const policyWithin = 8 * time.Second
+
+// policyObeyed requires that nothing is active on a machine.
+func (c *cluster) policyObeyed(m *machine) {
+	for _, r := range c.rscs {
+		if slices.Contains(c.world.where(r), m.name) {
+			c.fail("%s still runs on %s, %v after its lease has ended", r, m.name, policyWithin)
+		}
 	}
 }
 

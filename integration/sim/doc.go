@@ -13,7 +13,8 @@
 //     machine is off, or its kernel guard has fallen;
 //   - one DC lease at a time;
 //   - what was acknowledged is read ever after (linearizable, by porcupine);
-//   - equal index, equal CIB.
+//   - equal index, equal CIB;
+//   - a node without a lease has stopped everything in time.
 //
 // Then everything is healed and the cluster must converge.
 //

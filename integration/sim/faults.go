@@ -15,6 +15,7 @@ type fault string
 // The faults, and how often each is drawn.
 const (
 	powerCut    fault = "power cut"
+	blackout    fault = "power cut of all"
 	daemonKill  fault = "daemon killed"
 	quickKill   fault = "daemon killed, back at once"
 	planned     fault = "planned restart"
@@ -37,7 +38,7 @@ var deck = []struct {
 	fault  fault
 	weight int
 }{
-	{powerCut, 4}, {daemonKill, 2}, {quickKill, 4}, {planned, 2}, {isolation, 4}, {oneWay, 4}, {partition, 3}, {healing, 10},
+	{powerCut, 4}, {blackout, 1}, {daemonKill, 2}, {quickKill, 4}, {planned, 2}, {isolation, 4}, {oneWay, 4}, {partition, 3}, {healing, 10},
 	{weather, 4}, {hungDisk, 3}, {slowDisk, 2}, {agents, 2}, {devices, 2}, {handOver, 2}, {forgetful, 4}, {lateAnswer, 3}, {lostSilence, 3},
 }
 
@@ -88,6 +89,12 @@ func (c *cluster) strike(ctx context.Context, f fault) bool {
 	case powerCut:
 		victim.comeBack(later(8 * time.Second))
 		victim.powerOff()
+	case blackout:
+		for _, n := range c.names {
+			m := c.machines[n]
+			m.comeBack(later(4 * time.Second))
+			m.powerOff()
+		}
 	case daemonKill:
 		victim.comeBack(later(4 * time.Second))
 		victim.kill()

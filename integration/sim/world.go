@@ -150,7 +150,7 @@ func (w *world) start(rsc string, m *machine) {
 	if old := w.last[rsc]; old != "" && old != m.name {
 		w.count["moves"]++
 		if on[old] {
-			w.count["moves after proof"]++
+			w.count["moves past a fallen guard"]++
 		}
 	}
 	w.last[rsc] = m.name

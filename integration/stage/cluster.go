@@ -231,7 +231,8 @@ rsc_defaults resource-stickiness=100
 `, VIP.Addr(), VIP.Bits(), mute, c.o.Web.primitive("www"), Group)
 }
 
-// Members is what the tools say of the cluster: node name → online.
+// Members is what the tools say of the cluster: node name → online and voting.
+// A node that does not vote yet cannot make up for the loss of one that does.
 func (c *Cluster) Members(ctx context.Context, ask *netlab.Node) (online map[string]bool, dc string, err error) {
 	out, err := c.Crm(ctx, ask, "cluster", "status", "--output", "json")
 	if err != nil {
@@ -242,6 +243,7 @@ func (c *Cluster) Members(ctx context.Context, ask *netlab.Node) (online map[str
 		Nodes []struct {
 			Name   string
 			Online bool
+			Voter  bool
 		}
 	}
 	if err := json.Unmarshal([]byte(out), &status); err != nil {
@@ -249,7 +251,7 @@ func (c *Cluster) Members(ctx context.Context, ask *netlab.Node) (online map[str
 	}
 	online = map[string]bool{}
 	for _, n := range status.Nodes {
-		online[n.Name] = n.Online
+		online[n.Name] = n.Online && n.Voter
 	}
 	return online, status.DC, nil
 }
