@@ -34,7 +34,8 @@ func explain(ctx context.Context, c *call) error {
 	if _, ok := result.Status.Node(node); node != "" && !ok {
 		return exit.Errorf(exit.NoSuch, "there is no node %q%s", node, didYouMean(node, nodeNames(base.Root())))
 	}
-	text := explanation(result, rsc.Index, node)
+	e, _ := scheduler.Explain(result, rsc.ID) // it is in the result
+	text := accounts(result, e, node)
 	js, err := c.asJSON()
 	if err != nil {
 		return err
@@ -53,6 +54,7 @@ type resourceAccount struct {
 	Resource string        `json:"resource"`
 	Now      []string      `json:"now"`
 	Planned  []string      `json:"planned,omitempty"`
+	Why      string        `json:"why,omitempty"`
 	Nodes    []nodeAccount `json:"nodes"`
 	Notes    []string      `json:"notes,omitempty"`
 }
@@ -70,6 +72,9 @@ func (a resourceAccount) String() string {
 	fmt.Fprintf(&b, "%s: %s\n", a.Resource, strings.Join(a.Now, ", "))
 	for _, p := range a.Planned {
 		fmt.Fprintf(&b, "  planned: %s\n", p)
+	}
+	if a.Why != "" {
+		fmt.Fprintf(&b, "  why: %s\n", a.Why)
 	}
 	for _, n := range a.Nodes {
 		mark := " "
