@@ -184,10 +184,35 @@ func (s *Server) peer(ctx context.Context, node, verb string, in, out any) error
 	return readAnswer("node "+node, resp, maxPeerBody, out)
 }
 
+// An election takes well under dcPatience; whoever asks during one waits, and is
+// not sent away to try again.
+const (
+	dcPatience = 5 * time.Second
+	dcLook     = 20 * time.Millisecond
+)
+
+// awaitDC is the DC and whether this node is it; "" if there is none for all of dcPatience.
+func (s *Server) awaitDC(ctx context.Context) (name string, self bool) {
+	ctx, cancel := context.WithTimeout(ctx, dcPatience)
+	defer cancel()
+	look := time.NewTicker(dcLook)
+	defer look.Stop()
+	for {
+		if name, self = s.o.Host.DC(); name != "" {
+			return name, self
+		}
+		select {
+		case <-ctx.Done():
+			return "", false
+		case <-look.C:
+		}
+	}
+}
+
 // onDC answers a wish here if this node is the DC, else asks the DC.
 func onDC[In, Out any](ctx context.Context, s *Server, verb string, in In, here func(context.Context, In) (Out, error)) (Out, error) {
 	var out Out
-	dc, self := s.o.Host.DC()
+	dc, self := s.awaitDC(ctx)
 	switch {
 	case self:
 		return here(ctx, in)
