@@ -192,10 +192,13 @@ func (h history) append(b []byte) []byte {
 	return append(b, revs...)
 }
 
+// sane bounds what is allocated on the word of a file alone.
+const sane = 1 << 12
+
 // history reads what append wrote.
 func (d *decoder) history() history {
 	n := d.count()
-	table := make([]*cib.Element, 0, n)
+	table := make([]*cib.Element, 0, min(n, sane))
 	for range n {
 		e := d.element(table)
 		if d.err != nil {
@@ -204,7 +207,7 @@ func (d *decoder) history() history {
 		table = append(table, e)
 	}
 	n = d.count()
-	h := make(history, 0, n)
+	h := make(history, 0, min(n, sane))
 	for range n {
 		r := revision{Revision: Revision{
 			Index:   d.number(),
@@ -223,13 +226,13 @@ func (d *decoder) history() history {
 
 func (d *decoder) element(table []*cib.Element) *cib.Element {
 	name, text := d.string(), d.string()
-	pairs := make([]string, 0, 2*d.count())
-	for range cap(pairs) {
-		pairs = append(pairs, d.string())
+	var pairs []string
+	for n := d.count(); n > 0 && d.err == nil; n-- {
+		pairs = append(pairs, d.string(), d.string())
 	}
-	children := make([]*cib.Element, d.count())
-	for i := range children {
-		children[i] = d.known(table)
+	var children []*cib.Element
+	for n := d.count(); n > 0 && d.err == nil; n-- {
+		children = append(children, d.known(table))
 	}
 	return cib.New(name, pairs...).WithText(text).WithChildren(children...)
 }
