@@ -21,11 +21,13 @@ func accounts(r *scheduler.Result, e scheduler.Explanation, node string) []resou
 		return out
 	}
 	a := resourceAccount{Resource: e.Resource, Why: e.Why}
+	group := "the group it is in"
 	if e.RoleWhy != "" && e.RoleWhy != "assignment" {
 		a.Notes = append(a.Notes, "role: "+e.RoleWhy)
 	}
 	if rsc, ok := r.Status.Resource(e.Resource); ok {
 		a.Now = whereNow(r.Status, rsc)
+		group = company(r.Status, rsc)
 		for _, ch := range r.Plan.Changes {
 			if ch.Resource == rsc.Index {
 				a.Planned = append(a.Planned, changeText(ch))
@@ -40,7 +42,7 @@ func accounts(r *scheduler.Result, e scheduler.Explanation, node string) []resou
 	}
 	for _, n := range e.Nodes {
 		if node == "" || node == n.Node {
-			a.Nodes = append(a.Nodes, nodeAccount{Node: n.Node, Score: scoreText(n), Chosen: e.Node == n.Node, Why: nodeReasons(n)})
+			a.Nodes = append(a.Nodes, nodeAccount{Node: n.Node, Score: scoreText(n), Chosen: e.Node == n.Node, Why: nodeReasons(n, group)})
 		}
 	}
 	return []resourceAccount{a}
@@ -54,8 +56,24 @@ func scoreText(n scheduler.NodeExplanation) string {
 	return score.Of(int64(n.Score)).String()
 }
 
-// nodeReasons are what made the score, and why the node is refused.
-func nodeReasons(n scheduler.NodeExplanation) []string {
+// company says with whom a group's member goes.
+func company(s *status.Status, r *status.Resource) string {
+	if r.Parent == status.NoRes {
+		return "the group it is in"
+	}
+	group := &s.Resources[r.Parent]
+	for i, m := range group.Children {
+		if m == r.Index && i > 0 {
+			return fmt.Sprintf("goes with %s (group %s)", s.Resources[group.Children[i-1]].ID, group.ID)
+		}
+	}
+	return "the members of " + group.ID
+}
+
+// nodeReasons are what made the score, and why the node is refused; group is
+// what to call the bond between a group's members.
+func nodeReasons(n scheduler.NodeExplanation, group string) []string {
+	plainly := func(source string) string { return strings.ReplaceAll(source, "#group-members", group) }
 	var out []string
 	for _, c := range n.Contributions {
 		if c.Score != 0 && !slices.Contains(n.Refusals, c.Source) {
@@ -66,11 +84,6 @@ func nodeReasons(n scheduler.NodeExplanation) []string {
 		out = append(out, "no: "+plainly(r))
 	}
 	return out
-}
-
-// plainly says what is not a constraint of the user's in words.
-func plainly(source string) string {
-	return strings.ReplaceAll(source, "#group-members", "the group it is in")
 }
 
 func whereNow(s *status.Status, r *status.Resource) []string {
