@@ -45,7 +45,8 @@ func TestOCFTester(t *testing.T) {
 			args = append(args, "-o", p)
 		}
 		cmd := exec.Command(tester, append(args, filepath.Join(dir, c.agent))...)
-		cmd.Env = append(os.Environ(), "HA_RSCTMP="+dir)
+		cmd.Env = append(os.Environ(), "HA_RSCTMP="+dir,
+			"GORACE=atexit_sleep_ms=0") // an instrumented program waits a second at its exit
 		out, err := cmd.CombinedOutput()
 		if err != nil {
 			t.Errorf("ocf-tester %v %s: %v\n%s", c.params, c.agent, err, out)

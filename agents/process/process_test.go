@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 		deaf()
 	case "forker": // leaves a daemon behind that keeps its output open
 		if _, err := os.StartProcess(os.Args[0], os.Args, &os.ProcAttr{
-			Env: []string{"CHILD=linger"}, Files: []*os.File{nil, os.Stdout, os.Stderr}, Sys: &syscall.SysProcAttr{Setsid: true},
+			Env: []string{"CHILD=linger", noRaceExit}, Files: []*os.File{nil, os.Stdout, os.Stderr}, Sys: &syscall.SysProcAttr{Setsid: true},
 		}); err == nil {
 			fmt.Print("started")
 		}
@@ -61,19 +61,22 @@ func deaf() {
 	time.Sleep(time.Minute)
 }
 
+// noRaceExit takes away the second an instrumented child would wait at its exit.
+const noRaceExit = "GORACE=atexit_sleep_ms=0"
+
 func self(t *testing.T, what string, args ...string) Command {
 	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Command{Path: exe, Args: args, Env: []string{"CHILD=" + what}}
+	return Command{Path: exe, Args: args, Env: []string{"CHILD=" + what, noRaceExit}}
 }
 
 func TestEnvironmentIsExplicit(t *testing.T) {
 	t.Setenv("INHERITED", "no")
 	exit, err := Run(t.Context(), self(t, "environ", "a b", "$HOME;x"))
-	if got, want := string(exit.Stdout), `["CHILD=environ"] ["a b" "$HOME;x"] "/"`; err != nil || got != want {
+	if got, want := string(exit.Stdout), `["CHILD=environ" "`+noRaceExit+`"] ["a b" "$HOME;x"] "/"`; err != nil || got != want {
 		t.Errorf("child saw %s, %v; want %s", got, err, want)
 	}
 }
