@@ -128,7 +128,7 @@ func holding(s *status.Status, r *status.Resource) []string {
 	if s.IsDisabled(r.Index) {
 		out = append(out, fmt.Sprintf("target-role %s keeps it so; crm resource start %s changes that", r.Meta["target-role"], r.BaseID))
 	}
-	if !r.Managed && !r.Maintenance && !s.Options.Maintenance {
+	if !r.Managed && !r.Blocked && !r.Maintenance && !s.Options.Maintenance {
 		out = append(out, "it is not managed; crm resource manage "+r.BaseID+" changes that")
 	}
 	if r.Maintenance || s.Options.Maintenance {

@@ -130,7 +130,7 @@ func nodeAttribute(kind ...string) func(context.Context, *call) error {
 		default:
 			return exit.Errorf(exit.Usage, "write NODE set NAME VALUE, NODE delete NAME, or NODE show NAME")
 		}
-		return c.tool(ctx, "crm_attribute", tools.CrmAttribute, args...)
+		return c.change(ctx, "crm_attribute", tools.CrmAttribute, args...)
 	}
 }
 
@@ -211,7 +211,7 @@ func nodeFence(ctx context.Context, c *call) error {
 	if !c.set.force && c.typed && c.ask("Fencing ends everything on "+c.args[0]+". Go on (y/n)? ") != "y" {
 		return exit.Errorf(exit.Usage, "not fenced")
 	}
-	return c.tool(ctx, "crm_attribute", tools.CrmAttribute, "-t", "status", "-N", c.args[0], "-n", "terminate", "-v", "true")
+	return c.change(ctx, "crm_attribute", tools.CrmAttribute, "-t", "status", "-N", c.args[0], "-n", "terminate", "-v", "true")
 }
 
 // nodeClearstate states that a node is down, on the word of a human.

@@ -29,6 +29,14 @@ func (sh *Shell) tool(ctx context.Context, name string, t tool.Tool, args ...str
 	return nil
 }
 
+// change is [Shell.tool] for one that changes something: its consequences are waited for when asked.
+func (sh *Shell) change(ctx context.Context, name string, t tool.Tool, args ...string) error {
+	if err := sh.tool(ctx, name, t, args...); err != nil {
+		return err
+	}
+	return sh.settle(ctx)
+}
+
 // errTold is the error of a program that has said itself what went wrong.
 var errTold = errors.New("")
 
@@ -263,7 +271,7 @@ func resourceTool(option string) func(context.Context, *call) error {
 		if len(rest) > 1 {
 			args = append(args, "--node", rest[1])
 		}
-		return c.tool(ctx, "crm_resource", tools.CrmResource, args...)
+		return c.change(ctx, "crm_resource", tools.CrmResource, args...)
 	}
 }
 
@@ -311,7 +319,7 @@ func resourceAttribute(kind ...string) func(context.Context, *call) error {
 		default:
 			return exit.Errorf(exit.Usage, "write RESOURCE set NAME VALUE, RESOURCE delete NAME, or RESOURCE show NAME")
 		}
-		return c.tool(ctx, "crm_resource", tools.CrmResource, args...)
+		return c.change(ctx, "crm_resource", tools.CrmResource, args...)
 	}
 }
 
@@ -322,7 +330,7 @@ func resourceFailcount(ctx context.Context, c *call) error {
 	case verb == "show" && len(c.args) == 3:
 		return c.tool(ctx, "crm_failcount", tools.CrmFailcount, "-G", "-r", rsc, "-N", node)
 	case verb == "delete" && len(c.args) == 3:
-		return c.tool(ctx, "crm_failcount", tools.CrmFailcount, "-D", "-r", rsc, "-N", node)
+		return c.change(ctx, "crm_failcount", tools.CrmFailcount, "-D", "-r", rsc, "-N", node)
 	case verb == "set" && len(c.args) >= 4:
 		return c.setFailcount(ctx, rsc, node, c.args[3], c.args[4:])
 	}

@@ -21,5 +21,5 @@ func siteTicket(ctx context.Context, c *call) error {
 	if c.set.force {
 		args = append(args, "--force")
 	}
-	return c.tool(ctx, "crm_ticket", tools.CrmTicket, args...)
+	return c.change(ctx, "crm_ticket", tools.CrmTicket, args...)
 }

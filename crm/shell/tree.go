@@ -67,7 +67,8 @@ func configureCommands() []*command {
 		objectCommand("acl_group", "GROUP ROLE…", "Give a group of users roles", "configure acl_group ops viewer"),
 		objectCommand("user", "NAME RULES", "Access control of old schemas (not kept any more)", ""),
 		objectCommand("alert", "ID PATH [attributes…] [meta…] [select…] to RECIPIENT…", "Define a program that is told of events", "configure alert mail /usr/share/alerts/mail.sh to root@example.org"),
-		objectCommand("xml", "XML", "Define an object in XML", `configure xml '<rsc_order id="o" first="a" then="b" require-all="false"/>'`),
+		{name: "xml", args: "XML", short: "Define an object in XML", max: -1, raw: true, changes: true, run: define,
+			example: `configure xml '<rsc_order id="o" first="a" then="b" require-all="false"/>'`},
 
 		{name: "show", args: "[xml] [@VERSION] [ID|type:T|tag:T|related:X|changed|obscure:GLOB…]", short: "Print the configuration, or parts of it", max: -1, raw: true, run: configureShow, complete: theObjects,
 			example: "configure show type:primitive\nconfigure show related:vip"},
