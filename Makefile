@@ -125,6 +125,10 @@ bench: ## store, shell and executor benchmarks
 bench-failover: build demo-tool ## client outages by cause, with their phases (TRIALS=20 D=500ms)
 	@bin/systole-demo failover --trials $(or $(TRIALS),20) --detect-within $(or $(D),500ms)
 
+bench-quiet: build demo-tool ## false alarms in ten idle minutes and two busy ones (D=500ms)
+	@bin/systole-demo quiet --time 10m --detect-within $(or $(D),500ms)
+	@bin/systole-demo quiet --time 2m --detect-within $(or $(D),500ms) --burn $$(nproc)
+
 ##@ Keeping house
 
 ci-bare: ## run .ci/run in a fresh Debian 12 root plus Go (root; needs debootstrap)
@@ -133,4 +137,4 @@ ci-bare: ## run .ci/run in a fresh Debian 12 root plus Go (root; needs debootstr
 clean: ## remove what was built
 	rm -rf bin build
 
-.PHONY: help build install demo demo-down demo-tool check test race sim sim-mutants chaos prop fuzz parity golden cover vuln bench bench-failover ci-bare clean
+.PHONY: help build install demo demo-down demo-tool check test race sim sim-mutants chaos prop fuzz parity golden cover vuln bench bench-failover bench-quiet ci-bare clean

@@ -5,6 +5,7 @@
 //	systole-demo down                end it
 //	systole-demo chaos               seeded faults, ownership watched on the wire
 //	systole-demo failover            outages by cause, measured
+//	systole-demo quiet               false alarms while nothing happens
 //
 // It expects systoled and crm beside itself, needs no root where unprivileged
 // user namespaces exist, and leaves nothing behind.
@@ -71,7 +72,16 @@ func command() *cobra.Command {
 		return failover.Run(ctx, os.Stdout, o, failoverOpts)
 	})
 
-	root.AddCommand(run, chaosCmd, failoverCmd,
+	quietCmd := &cobra.Command{Use: "quiet", Short: "count false alarms while nothing happens", Args: cobra.NoArgs}
+	var quietOpts failover.QuietOptions
+	quietCmd.Flags().DurationVar(&quietOpts.Time, "time", 10*time.Minute, "how long")
+	quietCmd.Flags().DurationVar(&quietOpts.DetectWithin, "detect-within", 500*time.Millisecond, "the cluster's detect-within")
+	quietCmd.Flags().IntVar(&quietOpts.Burn, "burn", 0, "busy processes beside it")
+	quietCmd.RunE = staged(nil, func(ctx context.Context, o stage.Options) error {
+		return failover.Quiet(ctx, os.Stdout, o, quietOpts)
+	})
+
+	root.AddCommand(run, chaosCmd, failoverCmd, quietCmd,
 		&cobra.Command{Use: "down", Short: "end a demo left up", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error { return down() }},
 		&cobra.Command{Use: "exec NODE COMMAND…", Short: "run a command on a node of a demo left up", Args: cobra.MinimumNArgs(2),
 			DisableFlagParsing: true, RunE: func(_ *cobra.Command, args []string) error { return execOn(args[0], args[1:]) }},

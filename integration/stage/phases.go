@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -24,9 +25,12 @@ type logged struct {
 // PhasesSince reads from the logs what happened after the blow at since. A phase that left no trace is absent.
 func (c *Cluster) PhasesSince(since time.Time) Phases {
 	marks := map[string]time.Time{}
-	for _, n := range c.Nodes {
-		c.readMarks(filepath.Join(n.Dir, "systoled.log"), since, marks)
-	}
+	c.eachLogged(since, func(l logged) {
+		name, ok := markOf[l.Msg]
+		if first, seen := marks[name]; ok && (!seen || l.Time.Before(first)) {
+			marks[name] = l.Time
+		}
+	})
 	for _, u := range c.Wire.Speakers() {
 		if u.At.After(since) {
 			marks["announce"] = u.At
@@ -52,24 +56,31 @@ var markOf = map[string]string{
 	"resource started":   "start",
 }
 
-func (c *Cluster) readMarks(path string, since time.Time, marks map[string]time.Time) {
-	f, err := os.Open(path)
-	if err != nil {
-		return
-	}
-	defer f.Close()
-	lines := bufio.NewScanner(f)
-	for lines.Scan() {
-		var l logged
-		if json.Unmarshal(lines.Bytes(), &l) != nil || !l.Time.After(since) {
-			continue
+// CountSince counts, for each message, how often the daemons have logged it since a moment.
+func (c *Cluster) CountSince(since time.Time, messages ...string) []int {
+	counts := make([]int, len(messages))
+	c.eachLogged(since, func(l logged) {
+		if i := slices.Index(messages, l.Msg); i >= 0 {
+			counts[i]++
 		}
-		name, ok := markOf[l.Msg]
-		if !ok {
-			continue
+	})
+	return counts
+}
+
+// eachLogged goes through what all daemons have logged since a moment, one after the other.
+func (c *Cluster) eachLogged(since time.Time, do func(logged)) {
+	for _, n := range c.Nodes {
+		f, err := os.Open(filepath.Join(n.Dir, "systoled.log"))
+		if err != nil {
+			continue // a node that never ran has logged nothing
 		}
-		if first, seen := marks[name]; !seen || l.Time.Before(first) {
-			marks[name] = l.Time
+		lines := bufio.NewScanner(f)
+		for lines.Scan() {
+			var l logged
+			if json.Unmarshal(lines.Bytes(), &l) == nil && l.Time.After(since) {
+				do(l)
+			}
 		}
+		f.Close()
 	}
 }
