@@ -227,11 +227,9 @@ func TestProcessGuard(t *testing.T) {
 	}
 
 	d.signal(syscall.SIGCONT)
-	d.beat()
-	d.beat()
+	d.renewals(2)
 	addVIP(t, w, vip4) // the agent started again
-	d.beat()
-	d.beat()
+	d.renewals(2)
 	child := childOf(t, d.cmd.Process.Pid)
 	for _, pid := range []int{d.cmd.Process.Pid, child} {
 		if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
@@ -250,8 +248,7 @@ func TestProcessGuard(t *testing.T) {
 	// guards, and goes when there is nothing left.
 	syscall.Kill(child, syscall.SIGCONT)
 	d.signal(syscall.SIGCONT)
-	d.beat()
-	d.beat()
+	d.renewals(2)
 	d.signal(syscall.SIGKILL)
 	b, err := openProcess(Config{Dir: os.Getenv("DIR")})
 	if err != nil {

@@ -111,6 +111,15 @@ func (d *daemon) beat() time.Duration {
 	}
 }
 
+// renewals waits for so many that are yet to come.
+func (d *daemon) renewals(n int) {
+	d.t.Helper()
+	d.last(0)
+	for range n + 1 { // the first may be one said before and not yet carried out
+		d.beat()
+	}
+}
+
 // last is the newest renewal said so far.
 func (d *daemon) last(at time.Duration) time.Duration {
 	for {
