@@ -19,6 +19,7 @@ import (
 type operation struct {
 	element  *cib.Element
 	Key      string // RSC_TASK_INTERVALMS
+	keyless  bool   // the entry has no operation_key, so Key is its id
 	Task     string // "probe" for a monitor without interval
 	Node     string
 	Call     int
@@ -49,8 +50,8 @@ func readOperation(e *cib.Element, node string) operation {
 		Exec:     e.Get("exec-time"),
 		Queue:    e.Get("queue-time"),
 	}
-	if op.Key == "" {
-		op.Key = e.ID()
+	if op.Key == "" { // histories of very old clusters
+		op.Key, op.keyless = e.ID(), true
 	}
 	if op.Task == string(resources.ActionMonitor) && op.Interval == 0 {
 		op.Task = "probe"
@@ -95,6 +96,7 @@ func (v *View) history(n *status.Node, ev *status.Evaluator) []resourceHistory {
 			if !v.wantsResource(h.Resource) {
 				continue
 			}
+			h.ID = v.name(h.Resource)
 			h.Threshold = h.Resource.MigrationThreshold
 			h.Fails, h.LastFail = ev.FailCount(h.Resource.Index, n.Index, false, false, nil)
 		}
@@ -131,11 +133,21 @@ func (v *View) onNodeByHistory(n *status.Node, id string) *status.Resource {
 	return nil
 }
 
-// remembers tells whether any node has an operation history, were it empty.
-func (v *View) remembers() bool {
-	return slices.ContainsFunc(v.Status.Nodes, func(n status.Node) bool {
-		return n.Online && v.wantsNode(&n) && n.State != nil && n.State.Child("lrm") != nil
-	})
+// reporting are the online nodes with a state, in the order of the status section.
+func (v *View) reporting() []*status.Node {
+	byState := make(map[*cib.Element]*status.Node, len(v.Status.Nodes))
+	for i := range v.Status.Nodes {
+		if n := &v.Status.Nodes[i]; n.State != nil && n.Online && v.wantsNode(n) {
+			byState[n.State] = n
+		}
+	}
+	var nodes []*status.Node
+	for e := range v.Status.Source.Child("status").Each("node_state") {
+		if n := byState[e]; n != nil {
+			nodes = append(nodes, n)
+		}
+	}
+	return nodes
 }
 
 // operations is the section of -o, or with only fail counts that of -f.
@@ -146,11 +158,7 @@ func (v *View) operations() Section {
 		s.Title = "Operations"
 	}
 	ev := v.Status.Evaluator()
-	for i := range v.Status.Nodes {
-		n := &v.Status.Nodes[i]
-		if !n.Online || !v.wantsNode(n) {
-			continue
-		}
+	for _, n := range v.reporting() {
 		node := Line{Text: "Node: " + v.nodeName(n) + ":"}
 		for _, h := range v.history(n, ev) {
 			if !full && h.Fails == 0 {

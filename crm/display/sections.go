@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"systole/crm/model"
-	"systole/crm/score"
 	"systole/crm/status"
 )
 
@@ -56,7 +55,7 @@ func (v *View) sections() []Section {
 	if v.shows(ShowAttributes) {
 		add(v.nodeAttributes())
 	}
-	if v.shows(ShowOperations|ShowFailCounts) && v.remembers() {
+	if v.shows(ShowOperations|ShowFailCounts) && len(v.reporting()) > 0 {
 		all = append(all, v.operations())
 	}
 	if v.shows(ShowFailures) {
@@ -90,7 +89,7 @@ func hidden(name string) bool {
 		}
 	}
 	switch name {
-	case "shutdown", "terminate", "standby", "probe_complete":
+	case "shutdown", "terminate", "standby":
 		return true
 	}
 	return false
@@ -181,61 +180,6 @@ func (v *View) lastGranted(t status.Ticket) (string, bool) {
 		return "", false
 	}
 	return v.asctime(time.Unix(seconds, 0)), true
-}
-
-// ban is a location constraint that keeps a resource, or its promoted role, off a node.
-type ban struct {
-	ID, Resource, Node string
-	Score              score.Score
-	PromotedOnly       bool
-}
-
-// bans are the simple location constraints with a score below 0, the last one first as the
-// field lists them.
-func (v *View) bans() []ban {
-	var bans []ban
-	for _, c := range slices.Backward(v.Status.Config.Constraints) {
-		l, ok := c.(*model.Location)
-		if !ok || l.Node == "" || !strings.HasPrefix(l.ID, v.Options.BansPrefix) {
-			continue
-		}
-		s := score.ParseOr(l.Score, 0)
-		if _, known := v.Status.Node(l.Node); s >= 0 || !known {
-			continue
-		}
-		for _, rsc := range constrained(l) {
-			if r, ok := v.Status.Resource(rsc); ok && !v.wantsResource(r) {
-				continue
-			}
-			role := strings.ToLower(l.Role)
-			bans = append(bans, ban{l.ID, rsc, l.Node, s, role == "promoted" || role == "master"})
-		}
-	}
-	return bans
-}
-
-func constrained(l *model.Location) []string {
-	if l.Resource != "" {
-		return []string{l.Resource}
-	}
-	var all []string
-	for _, set := range l.Sets {
-		all = append(all, set.Members...)
-	}
-	return all
-}
-
-func (v *View) banSection() Section {
-	s := Section{Title: "Negative Location Constraints"}
-	for _, b := range v.bans() {
-		role := ""
-		if b.PromotedOnly {
-			role = "in Promoted role "
-		}
-		n, _ := v.Status.Node(b.Node)
-		s.Lines = append(s.Lines, Line{Text: b.ID + "\tprevents " + b.Resource + " from running " + role + "on " + v.nodeName(n)})
-	}
-	return s
 }
 
 // OneLine is the answer of crm_mon -s, for monitoring programs; ok says whether all is well.

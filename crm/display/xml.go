@@ -1,7 +1,6 @@
 package display
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"strconv"
@@ -75,13 +74,15 @@ func (v *View) Elements() []*cib.Element {
 	if v.shows(ShowNodes) {
 		all = append(all, v.nodesElement())
 	}
-	if v.shows(ShowResources) && len(v.Status.Roots) > 0 {
-		all = append(all, v.resourcesElement())
+	if v.shows(ShowResources) {
+		if e := v.resourcesElement(); len(e.Children()) > 0 || len(v.Status.Roots) > 0 && !v.Options.GroupByNode {
+			all = append(all, e)
+		}
 	}
 	if v.shows(ShowAttributes) {
 		add(v.attributesElement())
 	}
-	if v.shows(ShowOperations|ShowFailCounts) && v.remembers() {
+	if v.shows(ShowOperations|ShowFailCounts) && len(v.reporting()) > 0 {
 		all = append(all, v.historyElement())
 	}
 	if v.shows(ShowFailures) {
@@ -305,11 +306,7 @@ func (v *View) attributesElement() *cib.Element {
 func (v *View) historyElement() *cib.Element {
 	all := cib.New("node_history")
 	ev := v.Status.Evaluator()
-	for i := range v.Status.Nodes {
-		n := &v.Status.Nodes[i]
-		if !n.Online || !v.wantsNode(n) {
-			continue
-		}
+	for _, n := range v.reporting() {
 		var entries []*cib.Element
 		for _, h := range v.history(n, ev) {
 			if v.shows(ShowOperations) || h.Fails > 0 {
@@ -360,8 +357,16 @@ var escapedTwice = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `
 func (v *View) failuresElement() *cib.Element {
 	all := cib.New("failures")
 	for _, op := range v.failures() {
-		e := cib.New("failure", "op_key", op.Key, "node", op.Node, "exitstatus", v.codeText(op.Code),
-			"exitreason", escapedTwice.Replace(cmp.Or(op.Reason, "none")), "exitcode", strconv.Itoa(int(op.Code)),
+		reason, given := op.element.Lookup("exit-reason")
+		if !given {
+			reason = "none"
+		}
+		key := "op_key"
+		if op.keyless {
+			key = "id"
+		}
+		e := cib.New("failure", key, op.Key, "node", op.Node, "exitstatus", v.codeText(op.Code),
+			"exitreason", escapedTwice.Replace(reason), "exitcode", strconv.Itoa(int(op.Code)),
 			"call", strconv.Itoa(op.Call), "status", statusText(op.Status))
 		if !op.Changed.IsZero() {
 			e = e.With("last-rc-change", v.isotime(op.Changed)).With("queued", op.Queue).With("exec", op.Exec).
@@ -416,7 +421,7 @@ func (v *View) bansElement() *cib.Element {
 	all := cib.New("bans")
 	for _, b := range v.bans() {
 		weight := int(b.Score)
-		all = all.Append(cib.New("ban", "id", b.ID, "resource", b.Resource, "node", b.Node,
+		all = all.Append(cib.New("ban", "id", b.ID, "resource", b.Resource, "node", b.Node.Name,
 			"weight", strconv.Itoa(max(weight, -transition.Infinity)),
 			"promoted-only", yesno(b.PromotedOnly), "master_only", yesno(b.PromotedOnly)))
 	}
