@@ -19,7 +19,7 @@ func (t teller) account(e scheduler.Explanation, only string) Account {
 	s := t.result.Status
 	rsc, _ := s.Resource(e.Resource)
 	a := Account{Resource: e.Resource, Now: whereNow(s, rsc), Node: e.Node, Why: e.Why}
-	if e.RoleWhy != "unable to assign" && e.RoleWhy != "node availability" { // Why says that better
+	if !slices.Contains([]string{"assignment", "unable to assign", "node availability"}, e.RoleWhy) { // Why says these better
 		a.RoleWhy = e.RoleWhy
 	}
 	for _, c := range t.result.Plan.Changes {
@@ -257,7 +257,7 @@ func (t teller) blockedActions(subject []status.ResID) []string {
 	var out []string
 	for _, id := range primitives(s, subject) {
 		for _, a := range t.result.Plan.Actions {
-			if a.Resource != id || a.Optional || a.Runnable || a.Pseudo {
+			if a.Resource != id || a.Node == status.NoNode || a.Optional || a.Runnable || a.Pseudo {
 				continue
 			}
 			switch a.Task {
@@ -265,18 +265,11 @@ func (t teller) blockedActions(subject []status.ResID) []string {
 			default:
 				continue
 			}
-			text := fmt.Sprintf("The %s of %s%s cannot run: %s.", a.Task, s.Resources[id].ID, onNode(s, a.Node), cmp.Or(a.Reason, "something it needs is missing"))
+			text := fmt.Sprintf("The %s of %s on %s cannot run: %s.", a.Task, s.Resources[id].ID, s.Nodes[a.Node].Name, cmp.Or(a.Reason, "something it needs is missing"))
 			if !slices.Contains(out, text) {
 				out = append(out, text)
 			}
 		}
 	}
 	return out
-}
-
-func onNode(s *status.Status, n status.NodeID) string {
-	if n == status.NoNode {
-		return ""
-	}
-	return " on " + s.Nodes[n].Name
 }

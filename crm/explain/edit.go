@@ -131,10 +131,18 @@ func withMeta(id, name, value string, rivals ...string) func(*cib.Element) *cib.
 					return e
 				}
 				e = withoutMeta(e, append(rivals, name))
-				return withPair(e, "meta_attributes", id+"-meta_attributes", name, value)
+				return withPair(e, "meta_attributes", unusedID(root, id+"-meta_attributes"), name, value)
 			})
 		})
 	}
+}
+
+// unusedID is an id, with more at its end if something has it already.
+func unusedID(root *cib.Element, id string) string {
+	for cib.FindID(root, id) != nil {
+		id += "-1"
+	}
+	return id
 }
 
 func withoutMeta(e *cib.Element, names []string) *cib.Element {

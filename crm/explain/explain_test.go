@@ -8,8 +8,10 @@ import (
 	"github.com/cockroachdb/datadriven"
 	"systole/crm/cib"
 	"systole/crm/exit"
+	"systole/crm/model"
 	"systole/crm/scheduler"
 	"systole/crm/simulate"
+	"systole/crm/status"
 )
 
 // TestAnswers holds whole answers against testdata, and carries every suggestion
@@ -96,19 +98,27 @@ func keepsItsPromises(t *testing.T, q Question, a Answer) {
 		}
 		final := scheduler.Schedule(root, q.Now, scheduler.Options{})
 		for _, x := range a.Accounts {
-			base, _, _ := strings.Cut(x.Resource, ":")
-			there := false
-			for i := range final.Status.Resources {
-				r := &final.Status.Resources[i]
-				if n, ok := final.Status.Node(s.Node); ok && r.BaseID == base && r.ActiveOn(n.Index) && r.Role.String() != "Stopped" {
-					there = true
-				}
+			rsc, _ := final.Status.Resource(x.Resource)
+			if rsc == nil || final.Status.Bundled(rsc.Index) || rsc.Internal && rsc.Kind == model.Primitive && !rsc.ReplicaContainer {
+				continue // lives where its container does
 			}
-			if !there {
+			if n, _ := final.Status.Node(s.Node); !anyOn(final.Status, rsc, n.Index) {
 				t.Errorf("%s: after %s, %s is not on %s", q.Resource, s.Command, x.Resource, s.Node)
 			}
 		}
 	}
+}
+
+// anyOn tells whether a resource is there, or one as good: another instance or replica.
+func anyOn(s *status.Status, rsc *status.Resource, n status.NodeID) bool {
+	for i := range s.Resources {
+		r := &s.Resources[i]
+		alike := r.BaseID == rsc.BaseID || r.ReplicaContainer && rsc.ReplicaContainer && r.Parent == rsc.Parent
+		if alike && r.Kind == model.Primitive && r.ActiveOn(n) && r.Role > status.RoleStopped {
+			return true
+		}
+	}
+	return false
 }
 
 func TestUnknownNames(t *testing.T) {

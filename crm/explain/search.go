@@ -15,8 +15,26 @@ const settleRounds = 6
 
 // aim is a placement to reach: every part of the resource on the node, or anywhere for "".
 type aim struct {
-	parts []string // configured ids of primitives
+	parts []part
 	node  string
+}
+
+// part are the names of primitives of which one has to be there: a configured one, or all containers of a bundle.
+type part []string
+
+func partOf(s *status.Status, id status.ResID) part {
+	for p := id; p != status.NoRes; p = s.Resources[p].Parent {
+		b := s.Resources[p].Bundle
+		if b == nil {
+			continue
+		}
+		var containers part
+		for _, rep := range b.Replicas {
+			containers = append(containers, s.Resources[rep.Container].BaseID)
+		}
+		return containers
+	}
+	return part{s.Resources[id].BaseID}
 }
 
 // search fills in the suggestions of an answer.
@@ -50,8 +68,9 @@ func aims(q Question, result *scheduler.Result, subject []status.ResID) []aim {
 	s := result.Status
 	g := aim{}
 	for _, id := range primitives(s, subject) {
-		if r := &s.Resources[id]; !r.Internal && !r.Orphan && !slices.Contains(g.parts, r.BaseID) {
-			g.parts = append(g.parts, r.BaseID)
+		p := partOf(s, id)
+		if !s.Resources[id].Orphan && !slices.ContainsFunc(g.parts, func(q part) bool { return slices.Equal(p, q) }) {
+			g.parts = append(g.parts, p)
 		}
 	}
 	if len(g.parts) == 0 {
@@ -91,9 +110,9 @@ func (g aim) active(s *status.Status) string {
 // onNode looks for a node for which every part has an instance that is there. An aim without a node takes the node of the
 // first part, wherever the others are.
 func (g aim) onNode(s *status.Status, is func(*status.Resource, status.NodeID) bool) string {
-	here := func(part string, n status.NodeID) bool {
+	here := func(p part, n status.NodeID) bool {
 		for i := range s.Resources {
-			if r := &s.Resources[i]; r.Kind == model.Primitive && r.BaseID == part && is(r, n) {
+			if r := &s.Resources[i]; r.Kind == model.Primitive && slices.Contains(p, r.BaseID) && is(r, n) {
 				return true
 			}
 		}
@@ -101,14 +120,14 @@ func (g aim) onNode(s *status.Status, is func(*status.Resource, status.NodeID) b
 	}
 	if g.node != "" {
 		n, ok := s.Node(g.node)
-		if !ok || slices.ContainsFunc(g.parts, func(p string) bool { return !here(p, n.Index) }) {
+		if !ok || slices.ContainsFunc(g.parts, func(p part) bool { return !here(p, n.Index) }) {
 			return ""
 		}
 		return g.node
 	}
 	first := ""
-	for _, part := range g.parts {
-		at := slices.IndexFunc(s.NodesByName, func(n status.NodeID) bool { return here(part, n) })
+	for _, p := range g.parts {
+		at := slices.IndexFunc(s.NodesByName, func(n status.NodeID) bool { return here(p, n) })
 		if at < 0 {
 			return ""
 		}
