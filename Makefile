@@ -53,6 +53,8 @@ install: build ## install into DESTDIR with PREFIX (default /usr), with the syst
 	install -D -m 644 conf/systemd/systoled.service $(DESTDIR)/lib/systemd/system/systoled.service
 	install -D -m 644 conf/systemd/systole.sysusers $(DESTDIR)/usr/lib/sysusers.d/systole.conf
 	install -D -m 644 conf/systemd/systole.tmpfiles $(DESTDIR)/usr/lib/tmpfiles.d/systole.conf
+	install -D -m 644 conf/schema/systole.rng $(DESTDIR)$(PREFIX)/share/pacemaker/systole.rng
+	@for v in 1 2 3 4 5 6 7 8 9 10; do ln -sfn systole.rng $(DESTDIR)$(PREFIX)/share/pacemaker/pacemaker-3.$$v.rng; done
 	install -D -m 644 conf/generated/crm.8 $(DESTDIR)$(PREFIX)/share/man/man8/crm.8
 	install -D -m 644 conf/generated/crm.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/crm
 	install -D -m 644 conf/generated/crm.zsh $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_crm
