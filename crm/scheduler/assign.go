@@ -385,7 +385,7 @@ func (r *run) assignReplica(rep status.Replica, prefer status.NodeID, stopIfFail
 	if rep.Remote != status.NoRes {
 		if host := r.res[rep.Container].node; host != status.NoNode && r.s.Nodes[host].IsRemote() {
 			// Only one connection to a remote executor is possible at a time, so both must come from the same node.
-			r.colocate(colocation{id: "#replica-remote-with-host-remote", score: infinity, dependent: rep.Remote,
+			r.colocate(colocation{id: "one connection at a time", score: infinity, dependent: rep.Remote,
 				primary: r.s.Nodes[host].Connection, influence: true})
 		}
 		r.assign(rep.Remote, prefer, stopIfFail)

@@ -22,7 +22,7 @@ func (r *run) assignInstances(collective status.ResID, instances []status.ResID,
 	if usable > 0 {
 		optimal = max(1, total/usable)
 	}
-	assigned := 0
+	assigned := r.leaveOnLostNodes(collective, instances, perNode)
 	for _, i := range instances {
 		if assigned >= total {
 			break

@@ -113,7 +113,7 @@ func (r *run) internalInContainer(id status.ResID, nodes []status.NodeID) {
 	if rsc.NestedRemotes {
 		score = 10000 // preferred, but the container may be where the connection cannot
 	}
-	r.colocate(colocation{id: "#resource-with-container", score: score, dependent: id, primary: c, influence: true})
+	r.colocate(colocation{id: "it lives in its container", score: score, dependent: id, primary: c, influence: true})
 }
 
 // guestIn is the connection of the guest node a resource contains, NoRes without one.
@@ -154,7 +154,7 @@ func (r *run) internalMember(id, m, previous, lastActive status.ResID, promotabl
 			done = impliesThen
 		}
 	} else if r.collocated(id) {
-		r.colocate(colocation{id: "#group-members", score: infinity, dependent: m, primary: previous, influence: r.rsc(m).Critical})
+		r.colocate(colocation{id: "the group stays together", score: infinity, dependent: m, primary: previous, influence: r.rsc(m).Critical})
 	}
 	if promotable {
 		r.order(id, "demote", m, "demote", down)
@@ -284,7 +284,7 @@ func (r *run) internalBundle(id status.ResID) {
 			r.internal(rep.IP)
 			r.order(rep.IP, "start", c, "start", runnableFirst|preserved)
 			r.order(c, "stop", rep.IP, "stop", impliesFirst|preserved)
-			r.colocate(colocation{id: "#ip-with-container", score: infinity, dependent: rep.IP, primary: c, influence: true})
+			r.colocate(colocation{id: "it is the address of its container", score: infinity, dependent: rep.IP, primary: c, influence: true})
 		}
 		if rep.Remote != status.NoRes {
 			r.internal(rep.Remote)

@@ -48,6 +48,16 @@ func (r *run) first(id status.ResID, task string, n status.NodeID) *action {
 }
 
 func (r *run) resourceChanges(id status.ResID, out []Change) []Change {
+	if b := r.rsc(id).Bundle; b != nil { // replica by replica, with what runs inside last
+		for _, rep := range b.Replicas {
+			for _, part := range []status.ResID{rep.IP, rep.Container, rep.Remote, rep.Member} {
+				if part != status.NoRes {
+					out = r.resourceChanges(part, out)
+				}
+			}
+		}
+		return out
+	}
 	if kids := r.res[id].children; len(kids) > 0 {
 		for _, c := range kids {
 			out = r.resourceChanges(c, out)

@@ -13,7 +13,7 @@ func (r *run) holdForUnproven() {
 	if r.s.Options.Fencing {
 		return // the node is fenced, and everything waits for that
 	}
-	for i := range r.s.Nodes {
+	for _, i := range r.s.NodesByName {
 		n := &r.s.Nodes[i]
 		if !n.Unproven {
 			continue
@@ -44,8 +44,8 @@ func (r *run) holdPrimitive(id status.ResID, lost *status.Node) {
 func (r *run) hold(k actionID, reason string) {
 	a := &r.actions[k]
 	a.flags &^= runnable
+	a.because(reason, !a.held)
 	a.held = true
-	a.because(reason, true)
 }
 
 // mayRunOn tells whether a resource may be active on a lost node although it is active nowhere else. Any number of
@@ -83,4 +83,26 @@ func (r *run) mayBePromotedOn(id status.ResID, lost status.NodeID) bool {
 		}
 	}
 	return false
+}
+
+// leaveOnLostNodes gives no place to instances of an anonymous clone that may be active on an unproven node, but counts
+// them: others start where these would otherwise move to in vain. It returns their number.
+func (r *run) leaveOnLostNodes(clone status.ResID, instances []status.ResID, perNode int) int {
+	if r.s.Options.Fencing || !r.anonymousClone(clone) {
+		return 0
+	}
+	left := 0
+	for _, i := range instances {
+		if r.res[i].provisional && r.activeOnLost(i) {
+			r.ban(i, status.NoNode, "may be active on a lost node")
+			r.assignInstance(i, status.NoNode, perNode)
+			left++
+		}
+	}
+	return left
+}
+
+func (r *run) activeOnLost(i status.ResID) bool {
+	return slices.ContainsFunc(r.rsc(i).Active, func(n status.NodeID) bool { return r.s.Nodes[n].Unproven }) ||
+		slices.ContainsFunc(r.res[i].children, r.activeOnLost)
 }

@@ -1,0 +1,242 @@
+package scheduler_test
+
+import (
+	"bufio"
+	"bytes"
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"systole/crm/cib"
+	"systole/crm/isotime"
+	"systole/crm/scheduler"
+	"systole/crm/score"
+	"systole/crm/status"
+	"systole/crm/transition"
+)
+
+var writeFloors = flag.Bool("write-floors", false, "write testdata/floors.txt anew")
+
+const floorsFile = "testdata/floors.txt"
+
+// tally counts an area's cases, and those that agree in the plan, in the drawn graph and in the scores.
+type tally struct{ cases, plan, dot, scores int }
+
+// percent rounds down, so that 100 means all.
+func (a tally) percent() [3]int {
+	return [3]int{100 * a.plan / a.cases, 100 * a.dot / a.cases, 100 * a.scores / a.cases}
+}
+
+// TestParity plans the cases of the reference's suite and compares the summary of the plan, the drawn graph and the scores.
+// No area may fall below its floor.
+func TestParity(t *testing.T) {
+	dir := os.Getenv("SYSTOLE_CASES")
+	if dir == "" {
+		dir = filepath.Join("..", "..", "..", "shared", "scheduler-cases")
+	}
+	if _, err := os.Stat(filepath.Join(dir, "MANIFEST.tsv")); err != nil {
+		t.Skipf("the reference's cases are not there (set SYSTOLE_CASES): %v", err)
+	}
+	areas := map[string]*tally{}
+	for _, c := range manifest(t, dir) {
+		a := areas[c.area]
+		if a == nil {
+			a = &tally{}
+			areas[c.area] = a
+		}
+		a.cases++
+		compare(t, dir, c, a)
+	}
+	if *writeFloors {
+		write(t, areas)
+		return
+	}
+	floors := readFloors(t)
+	for _, area := range slices.Sorted(maps.Keys(areas)) {
+		got, floor := areas[area].percent(), floors[area]
+		for i, what := range []string{"plan", "graph", "scores"} {
+			if got[i] < floor[i] {
+				t.Errorf("%s: %s agrees in %d%% of %d cases, the floor is %d%%", area, what, got[i], areas[area].cases, floor[i])
+			}
+		}
+	}
+}
+
+type parityCase struct {
+	name, area, at string
+}
+
+func manifest(t *testing.T, dir string) []parityCase {
+	var out []parityCase
+	for line := range strings.Lines(read(t, filepath.Join(dir, "MANIFEST.tsv"))) {
+		f := append(strings.Split(strings.TrimRight(line, "\n"), "\t"), "", "", "", "")
+		if f[0] == "" || f[0] == "name" {
+			continue
+		}
+		c := parityCase{name: f[0], area: f[1]}
+		if args := strings.Split(f[3], "|"); len(args) == 2 && args[0] == "-t" {
+			c.at = args[1]
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+func compare(t *testing.T, dir string, c parityCase, a *tally) {
+	root, err := cib.Parse([]byte(read(t, filepath.Join(dir, "xml", c.name+".xml"))))
+	if err != nil {
+		t.Errorf("%s: %v", c.name, err)
+		return
+	}
+	r := scheduler.Schedule(root, moment(t, root, c.at), scheduler.Options{Sanitized: true, TransitionID: 1})
+	if same(planLines(read(t, filepath.Join(dir, "summary", c.name+".summary"))), changeLines(r)) {
+		a.plan++
+	}
+	var dot bytes.Buffer
+	if err := transition.WriteDOT(&dot, r.Graph.Drawing); err != nil {
+		t.Errorf("%s: %v", c.name, err)
+	}
+	if same(set(read(t, filepath.Join(dir, "dot", c.name+".dot"))), set(dot.String())) {
+		a.dot++
+	}
+	if same(set(read(t, filepath.Join(dir, "scores", c.name+".scores"))), set(scoreLines(r))) {
+		a.scores++
+	}
+}
+
+func read(t *testing.T, path string) string {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func moment(t *testing.T, root *cib.Element, at string) time.Time {
+	if at != "" {
+		m, err := isotime.Parse(at, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	if text, ok := root.Lookup("execution-date"); ok {
+		seconds, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return time.Unix(seconds, 0).UTC()
+	}
+	return time.Now()
+}
+
+func same(a, b []string) bool { return slices.Equal(a, b) }
+
+// squeezed is a line without blanks.
+func squeezed(s string) string { return strings.Join(strings.Fields(s), "") }
+
+// set are the different lines of a text, sorted.
+func set(text string) []string {
+	var out []string
+	for line := range strings.Lines(text) {
+		if s := squeezed(line); s != "" {
+			out = append(out, s)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// planLines are the lines of a summary's plan without reasons, sorted.
+func planLines(summary string) []string {
+	var out []string
+	inside := false
+	for line := range strings.Lines(summary) {
+		if strings.HasPrefix(line, "Transition Summary:") {
+			inside = true
+			continue
+		}
+		if !strings.HasPrefix(line, " ") && strings.TrimSpace(line) != "" {
+			inside = false
+		}
+		if !inside || strings.TrimSpace(line) == "" {
+			continue
+		}
+		line = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(line), "*"))
+		blocked := strings.Contains(line, "(blocked)") || strings.HasSuffix(line, "blocked")
+		if verb, _, _ := strings.Cut(line, " "); verb == "Fence" {
+			line, _, _ = strings.Cut(line, " '")
+		} else {
+			line, _, _ = strings.Cut(line, " due to ")
+			line = strings.TrimSuffix(strings.TrimSpace(strings.ReplaceAll(line, "(blocked)", "")), "blocked")
+		}
+		out = append(out, fmt.Sprint(squeezed(line), blocked))
+	}
+	slices.Sort(out)
+	return out
+}
+
+func changeLines(r *scheduler.Result) []string {
+	var out []string
+	for _, c := range r.Plan.Changes {
+		line := c.Verb + c.Subject
+		if c.Resource != status.NoRes {
+			line += "(" + c.Detail + ")"
+		}
+		out = append(out, fmt.Sprint(squeezed(line), c.Blocked))
+	}
+	slices.Sort(out)
+	return out
+}
+
+func scoreLines(r *scheduler.Result) string {
+	var b strings.Builder
+	for _, s := range r.Placement.Scores {
+		id := r.Status.Resources[s.Resource].ID
+		switch {
+		case s.Stage != scheduler.PromotionScore:
+			fmt.Fprintf(&b, "%s: %s allocation score on %s: %s\n", s.Stage, id, r.Status.Nodes[s.Node].Name, score.Score(s.Score))
+		case s.Node == status.NoNode:
+			fmt.Fprintf(&b, "%s promotion score (inactive): %s\n", id, score.Score(s.Score))
+		default:
+			fmt.Fprintf(&b, "%s promotion score on %s: %s\n", id, r.Status.Nodes[s.Node].Name, score.Score(s.Score))
+		}
+	}
+	return b.String()
+}
+
+func write(t *testing.T, areas map[string]*tally) {
+	var b strings.Builder
+	b.WriteString("# area, then how many percent of its cases must agree: plan, graph, scores; written by go test -run Parity -write-floors\n")
+	for _, area := range slices.Sorted(maps.Keys(areas)) {
+		p := areas[area].percent()
+		fmt.Fprintf(&b, "%s %d %d %d\n", area, p[0], p[1], p[2])
+	}
+	if err := os.WriteFile(floorsFile, []byte(b.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func readFloors(t *testing.T) map[string][3]int {
+	f, err := os.Open(floorsFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	out := map[string][3]int{}
+	for in := bufio.NewScanner(f); in.Scan(); {
+		var area string
+		var p [3]int
+		if n, _ := fmt.Sscan(in.Text(), &area, &p[0], &p[1], &p[2]); n == 4 {
+			out[area] = p
+		}
+	}
+	return out
+}
