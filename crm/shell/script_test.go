@@ -7,6 +7,9 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"systole/crm/shell"
+	"systole/crm/shell/cibtools"
+	"systole/crm/shell/mon"
+	"systole/crm/shell/simulate"
 	"systole/crm/shell/tool"
 	"systole/crm/shell/tools"
 )
@@ -18,7 +21,9 @@ func TestMain(m *testing.M) {
 		"crm_failcount": tools.CrmFailcount, "crm_master": tools.CrmMaster, "crm_ticket": tools.CrmTicket, "crm_node": tools.CrmNode,
 		"crmadmin": tools.Crmadmin, "attrd_updater": tools.AttrdUpdater, "stonith_admin": tools.StonithAdmin, "pacemakerd": tools.Pacemakerd,
 		"pacemaker-controld": tools.Controld, "pacemaker-schedulerd": tools.Schedulerd, "pacemaker-fenced": tools.Fenced,
-		"corosync-quorumtool": tools.CorosyncQuorumtool, "corosync-cfgtool": tools.CorosyncCfgtool,
+		"corosync-quorumtool": tools.CorosyncQuorumtool, "corosync-cfgtool": tools.CorosyncCfgtool, "pacemaker-based": tools.Based,
+		"cibadmin": cibtools.Cibadmin, "crm_diff": cibtools.CrmDiff, "crm_verify": cibtools.CrmVerify, "crm_shadow": cibtools.CrmShadow,
+		"crm_mon": mon.Run, "crm_simulate": simulate.Run,
 	}
 	commands := map[string]func(){}
 	for name, t := range programs {

@@ -18,6 +18,12 @@ func tree() *command {
 			{name: "explain", args: "RESOURCE [NODE] [--file FILE|--input FILE|--transition N]", short: "Say why a resource is where it is, why not elsewhere, and what would change that", min: 1, max: 2, flags: explainFlags, run: explainResource, complete: inTurn(theResources, theNodes),
 				long:    "Suggested commands are checked: the scheduler was run on what they would make of the cluster. Nothing is changed.",
 				example: "crm explain vip\ncrm explain vip b\ncrm explain vip --input /tmp/input.xml.gz"},
+			{name: "analyze", short: "Find out what failures would do", sub: []*command{
+				{name: "failures", args: "[--depth 2] [--except RESOURCE,…] [--file FILE]", short: "Say what stops, moves and is left unprotected by every loss of a node and every failure of a resource", flags: analyzeFlags, run: analyzeFailures,
+					long: "Every loss of one node (of two with --depth 2) and every failure of a resource for good on its node is planned for, on paper. Unprotected is what the loss of one more node would stop. " +
+						"Quorum is more than half of the configured nodes. The exit status is 0 when nothing stops in any scenario, 113 when something does, so that a review can depend on it.",
+					example: "crm analyze failures --file cib.xml --except backup"},
+			}},
 			{name: "simulate", args: "[option…]", short: "Show what the cluster would do now (options of crm_simulate)", max: -1, raw: true, run: simulateLive, example: "crm simulate -S -d a"},
 			{name: "history", short: "List the configuration's changes, newest first", run: configureHistory},
 			{name: "configure", short: "Change the configuration", sub: configureCommands()},
