@@ -101,9 +101,7 @@ func (v *View) parts(r *status.Resource) []status.ResID {
 	}
 	var ids []status.ResID
 	for _, rep := range r.Bundle.Replicas {
-		for _, id := range replicaParts(rep) {
-			ids = append(ids, id)
-		}
+		ids = append(ids, replicaParts(rep)...)
 	}
 	return ids
 }

@@ -3,7 +3,6 @@ package display
 import (
 	"strconv"
 	"strings"
-	"time"
 
 	"systole/crm/model"
 	"systole/crm/status"
@@ -118,15 +117,6 @@ func (v *View) mixedVersion() bool {
 		}
 	}
 	return false
-}
-
-// lastWritten is cib-last-written, zero when it is absent or unreadable.
-func (v *View) lastWritten() time.Time {
-	t, err := time.Parse(time.ANSIC, v.Status.Source.Get("cib-last-written"))
-	if err != nil {
-		return time.Time{}
-	}
-	return t
 }
 
 // lastChange says when the CIB was changed, by whom, with what and where.
