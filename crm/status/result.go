@@ -447,14 +447,14 @@ func (h *history) applyState() {
 	}
 	if rsc.Role > RoleStopped && !node.Online && !node.Maintenance && rsc.Managed {
 		h.activeOnLostNode()
-		rsc, node = h.rsc(), h.on()
+		node = h.on()
 	}
 	reaction := h.onFail
 	if node.Unclean {
 		reaction = OnFailIgnore // fencing will take care of it
 	}
 	h.react(reaction)
-	rsc, node = h.rsc(), h.on()
+	rsc = h.rsc()
 	if rsc.Failed && rsc.RemoteConnection {
 		if n, ok := u.s.Node(rsc.ID); ok && n.Unclean {
 			n.Unseen = false // reconnecting will not do: it has to be fenced
