@@ -103,7 +103,7 @@ fuzz: ## fuzz one target: make fuzz PKG=./crm/cib TARGET=FuzzParse FUZZTIME=30s
 
 parity: build ## score the scheduler against the reference's cases in CASES
 	@test -d $(CASES) || { echo "parity: no cases in $(CASES); the project's own golden cases still run: go test ./crm/scheduler"; exit 0; }; \
-	test ! -d $(CASES) || go run ./integration/parity -cases $(CASES) -cmd bin/crm_simulate
+	test ! -d $(CASES) || go run ./integration/parity -cases $(CASES) -cmd bin/crm_simulate -floor integration/parity/floor
 
 gen: build ## manual page and completion scripts, from the command tree
 	@mkdir -p conf/generated
