@@ -393,29 +393,33 @@ func TestExclusiveResourceMovesAfterItsStopTimeout(t *testing.T) {
 	})
 }
 
-// The DC dies with something exclusive: that waits for its bound, the rest of the
-// cluster does not.
+// The DC dies with something exclusive: that waits for its bound. What is known not
+// to have run there does not wait.
 func TestLostDCDelaysOnlyWhatItRan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := grow(t, 3, 1, noFencing...)
-		for _, n := range c.nodes {
-			n.exclusive.Store(true)
+		change := func(op api.Op, xml string) {
+			t.Helper()
+			r, err := backend{c.dc().Node}.Propose(t.Context(), api.Proposal{Operations: []api.CIBOperation{{Op: op, Section: "resources", XML: xml}}})
+			if err != nil || r.Code != 0 {
+				t.Fatalf("propose: %+v, %v", r, err)
+			}
 		}
+		exclusive := func(on bool) {
+			for _, n := range c.nodes {
+				n.exclusive.Store(on)
+			}
+		}
+		exclusive(true)
 		c.runsOn("r1", "a")
+		change(api.OpCreate, `<primitive id="r2" class="ocf" provider="test" type="Toy"><meta_attributes id="r2-m"><nvpair id="r2-m-t" name="target-role" value="Stopped"/></meta_attributes></primitive>`)
 		c.until("all hold leases", func() bool { return c.nodes["b"].Remaining() > 0 && c.nodes["c"].Remaining() > 0 && c.settled() })
 		c.until("the bound is recorded", func() bool { return recordOf(c.dc().CIB(), "a").GiveUp > 20*time.Second })
 		c.nodes["a"].powerOff()
 		c.until("another DC", func() bool { return c.dc() != nil && c.dc().name != "a" })
-		c.nodes["b"].exclusive.Store(false)
-		c.nodes["c"].exclusive.Store(false)
-		r, err := backend{c.dc().Node}.Propose(t.Context(), api.Proposal{Operations: []api.CIBOperation{
-			{Op: api.OpCreate, Section: "resources", XML: toy(2)},
-		}})
-		if err != nil || r.Code != 0 {
-			t.Fatalf("propose: %+v, %v", r, err)
-		}
-		took := c.until("r2 runs", func() bool { return len(c.world.where("r2")) == 1 })
-		if took > time.Second {
+		exclusive(false)
+		change(api.OpModify, `<nvpair id="r2-m-t" name="target-role" value="Started"/>`)
+		if took := c.until("r2 runs", func() bool { return len(c.world.where("r2")) == 1 }); took > time.Second {
 			t.Errorf("r2 was started after %v", took)
 		}
 		if len(c.world.where("r1")) > 0 {
