@@ -69,13 +69,28 @@ func cibNew(ctx context.Context, c *call) error {
 	if err := source.WriteFile(p.Path, []byte(doc.String())); err != nil {
 		return err
 	}
+	edit := c.edit // what was edited but not committed goes on in the copy
 	c.use(p)
+	if !empty {
+		c.edit = edit
+	}
 	c.info("%s shadow CIB created", c.args[0])
+	return nil
+}
+
+// nothingEdited refuses to leave a CIB with changes that are not committed.
+func (c *call) nothingEdited() error {
+	if c.edit != nil && c.edit.changed() {
+		return exit.Errorf(exit.Unsafe, "there are changes that are not committed; commit them, or drop them with refresh, before you change to another CIB")
+	}
 	return nil
 }
 
 // cibUse changes to a shadow CIB, or back to the live one.
 func cibUse(ctx context.Context, c *call) error {
+	if err := c.nothingEdited(); err != nil {
+		return err
+	}
 	if len(c.args) == 0 || c.args[0] == "live" {
 		c.use(c.live().Place())
 		return nil
@@ -111,6 +126,9 @@ func cibReset(ctx context.Context, c *call) error {
 	}
 	doc, err := c.live().Read(ctx)
 	if err != nil {
+		return err
+	}
+	if err := c.nothingEdited(); err != nil {
 		return err
 	}
 	c.edit = nil
@@ -185,6 +203,9 @@ func cibList(ctx context.Context, c *call) error {
 
 // cibImport makes a shadow CIB of a file, packed or not, such as a saved scheduler input.
 func cibImport(ctx context.Context, c *call) error {
+	if err := c.nothingEdited(); err != nil {
+		return err
+	}
 	doc, err := source.ReadFile(c.args[0])
 	if err != nil {
 		return err
