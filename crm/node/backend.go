@@ -28,7 +28,7 @@ type backend struct{ n *Node }
 var _ api.Backend = backend{}
 
 // patience bounds a request that waits for a DC when its asker set no bound.
-const patience = 30 * time.Second
+const patience = 10 * time.Second
 
 // leader is a client of the API of the node that leads.
 type leader struct {
@@ -80,7 +80,9 @@ func ask[T any](ctx context.Context, b backend, here func() (T, error), there fu
 // node's own has caught up takes longer than to fetch it.
 func (b backend) CIB(ctx context.Context, local bool) (api.CIBReply, error) {
 	if local {
-		return cibReply(b.n.caughtUp(ctx), false), nil
+		s := b.n.caughtUp(ctx)
+		s.CIB = b.n.asSeen(s.CIB)
+		return cibReply(s, false), nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -96,7 +98,7 @@ func (b backend) CIB(ctx context.Context, local bool) (api.CIBReply, error) {
 			return r, nil
 		}
 		if api.PeerFrom(ctx).Node != "" || !sleep(ctx, proposeRetry) {
-			return r, &api.Error{Code: api.CodeQuorum, Message: "read the CIB: " + err.Error() + " (a local read needs no DC)"}
+			return r, &api.Error{Code: api.CodeQuorum, Message: "read the CIB: " + err.Error() + lostQuorum + "; this node's own copy is read by crm status and cibadmin -l -Q"}
 		}
 	}
 }
@@ -203,11 +205,13 @@ func (n *Node) write(ctx context.Context, e command.Entry) (proposal, error) {
 			return p, failed(err)
 		}
 		if !sleep(ctx, proposeRetry) {
-			return p, &api.Error{Code: api.CodeQuorum, Message: errNoDC.Error() +
-				"; bring back a majority of the voters, or, if they are lost for ever, see crm cluster recover"}
+			return p, &api.Error{Code: api.CodeQuorum, Message: errNoDC.Error() + lostQuorum}
 		}
 	}
 }
+
+// lostQuorum is the remedy where a majority was waited for in vain.
+const lostQuorum = "; bring back a majority of the voters (crm cluster status lists them), or, if they are lost for ever, see crm cluster recover"
 
 func replyOf(p proposal) api.ProposeReply {
 	return api.ProposeReply{Code: int(p.Reply.Code), Message: p.Reply.Msg, Version: p.Reply.Version.String(), Index: p.Index}
@@ -304,30 +308,34 @@ func (b backend) Settle(ctx context.Context, timeout time.Duration) (api.Settled
 	if timeout <= 0 {
 		timeout = time.Hour
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
 	index, err := b.n.readIndex(ctx)
 	if err != nil {
 		return api.Settled{}, &api.Error{Code: api.CodeQuorum, Message: err.Error()}
 	}
-	return ask(ctx, b, func() (api.Settled, error) {
-		for {
-			next := b.n.news.wait()
-			s := b.n.Controller()
-			if s.Settled() && s.Index >= index {
-				return api.Settled{Settled: true, Index: s.Index}, nil
-			}
-			select {
-			case <-next:
-			case <-ctx.Done():
-				return api.Settled{Index: s.Index, Pending: append(s.Pending, s.Waiting...)}, nil
-			}
+	settled, err := ask(ctx, b, func() (api.Settled, error) { return b.n.settled(ctx, index, timeout) },
+		func(ctx context.Context, dc *api.Client) (api.Settled, error) { return dc.Settle(ctx, timeout) })
+	if err == nil {
+		b.n.tell(settled.Index)
+	}
+	return settled, err
+}
+
+// settled waits on the DC until there is nothing to do for the index.
+func (n *Node) settled(ctx context.Context, index uint64, timeout time.Duration) (api.Settled, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	for {
+		next := n.news.wait()
+		s := n.Controller()
+		if s.Settled() && s.Index >= index {
+			return api.Settled{Settled: true, Index: s.Index}, nil
 		}
-	}, func(ctx context.Context, dc *api.Client) (api.Settled, error) {
-		s, err := dc.Settle(ctx, timeout)
-		b.n.tell(s.Index)
-		return s, err
-	})
+		select {
+		case <-next:
+		case <-ctx.Done():
+			return api.Settled{Index: s.Index, Pending: append(s.Pending, s.Waiting...)}, nil
+		}
+	}
 }
 
 func (b backend) Watch(ctx context.Context, after uint64) iter.Seq2[api.Event, error] {

@@ -1,0 +1,37 @@
+package node
+
+import (
+	"systole/crm/cib"
+	"systole/crm/membership"
+)
+
+// asSeen is the CIB as this node's users are to see it. That quorum is lost is a
+// fact that nobody can commit, so the copy says it itself: have-quorum is 0, there
+// is no DC, and nodes that gossip does not hear are not online. What the resources
+// do meanwhile is not known; their history stays the last known.
+func (n *Node) asSeen(c *cib.CIB) *cib.CIB {
+	if n.store.DC().Active || n.Remaining() > 0 {
+		return c
+	}
+	var gossip map[string]string
+	if n.cfg.Gossip != nil {
+		gossip = n.cfg.Gossip()
+	}
+	root := c.Root().With("have-quorum", "0").Without("dc-uuid")
+	if state := root.Child("status"); state != nil {
+		var nodes []*cib.Element
+		for _, e := range state.Children() {
+			opinion, known := gossip[e.Get("uname")]
+			if e.Name() == "node_state" && known && opinion != string(membership.StateAlive) {
+				e = e.With("in_ccm", "false").With("crmd", "offline").With("join", "down")
+			}
+			nodes = append(nodes, e)
+		}
+		root = root.ReplaceChild(root.IndexFunc(func(e *cib.Element) bool { return e == state }), state.WithChildren(nodes...))
+	}
+	seen, err := cib.FromRoot(root)
+	if err != nil {
+		return c
+	}
+	return seen
+}
