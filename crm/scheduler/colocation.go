@@ -428,9 +428,7 @@ func (r *run) restrict(dependent status.ResID, hosts []status.NodeID, scores []i
 		case at < 0 && t[i].present:
 			t[i].score = minusInfinity
 			r.trace.score(dependent, n, minusInfinity, c.id)
-		case at >= 0 && !t[i].present:
-			t[i] = cell{present: true, score: minusInfinity}
-		case at >= 0 && scores != nil:
+		case at >= 0 && t[i].present && scores != nil:
 			t[i].score = add(t[i].score, scores[at])
 		}
 	}
@@ -503,10 +501,11 @@ func (r *run) containerOn(bundle status.ResID, n status.NodeID) status.ResID {
 	return status.NoRes
 }
 
-// attr is a node's attribute as a resource sees it: one that asks for its host's attributes gets those of its guest's host.
-func (r *run) attr(n status.NodeID, name string, id status.ResID) (string, bool) {
+// attr is a node's attribute as a resource sees it: one that asks for its host's attributes gets those of the node that its
+// guest is on (current) or will be on.
+func (r *run) attr(n status.NodeID, name string, id status.ResID, current bool) (string, bool) {
 	if r.s.Nodes[n].Kind == status.Guest && id != status.NoRes && strings.EqualFold(r.rsc(id).Meta["container-attribute-target"], "host") {
-		n = r.hostOf(n)
+		n = r.hostOf(n, current)
 	}
 	if n == status.NoNode {
 		return "", false
@@ -515,24 +514,24 @@ func (r *run) attr(n status.NodeID, name string, id status.ResID) (string, bool)
 	return v, ok
 }
 
-// hostOf is where a guest's container will be or, before that is known, is.
-func (r *run) hostOf(n status.NodeID) status.NodeID {
+// hostOf is where a guest's container is (current) or will be.
+func (r *run) hostOf(n status.NodeID, current bool) status.NodeID {
 	container := r.rsc(r.s.Nodes[n].Connection).Container
-	if host := r.res[container].node; !r.res[container].provisional && host != status.NoNode {
-		return host
+	if current {
+		return r.s.CurrentNode(container)
 	}
-	return r.s.CurrentNode(container)
+	return r.res[container].node
 }
 
 // colocationAttr is a node's attribute as a colocation sees it: of what runs inside a bundle, the place is its container's.
 func (r *run) colocationAttr(n status.NodeID, name string, id status.ResID) (string, bool) {
 	if n != status.NoNode && r.insideBundle(n, id) {
-		n = r.hostOf(n)
+		n = r.hostOf(n, false)
 	}
 	if n == status.NoNode {
 		return "", false
 	}
-	return r.attr(n, name, id)
+	return r.attr(n, name, id, false)
 }
 
 // insideBundle tells whether a node is a bundle's and a resource what runs inside one.

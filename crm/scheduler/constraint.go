@@ -306,7 +306,7 @@ func (r *run) withoutTicket(id status.ResID, t ticketRule) {
 	}
 	st := &r.res[id]
 	matches := t.role == status.RoleUnknown || t.role == st.role
-	if !t.granted {
+	if !t.granted && r.rsc(id).IsActive() {
 		switch t.policy {
 		case lossStop:
 			r.ban(id, status.NoNode, "loss of ticket "+t.name)
@@ -323,20 +323,19 @@ func (r *run) withoutTicket(id status.ResID, t ticketRule) {
 				r.fenceNode(n, "deadman ticket was lost", false)
 			}
 		case lossFreeze:
-			if !matches {
-				return
-			}
-			if r.rsc(id).IsActive() {
+			if matches {
 				st.managed, st.blocked = false, true
 			}
 		}
-		if t.role != status.RolePromoted || t.policy == lossStop {
-			r.ban(id, status.NoNode, "no ticket "+t.name)
-		}
 		return
 	}
-	if t.role != status.RolePromoted || t.policy == lossStop {
+	if t.role == status.RolePromoted && t.policy != lossStop {
+		return
+	}
+	if t.granted {
 		r.ban(id, status.NoNode, "ticket "+t.name+" is in standby")
+	} else {
+		r.ban(id, status.NoNode, "no ticket "+t.name)
 	}
 }
 

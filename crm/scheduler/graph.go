@@ -16,6 +16,7 @@ const featureSet = "3.16.1"
 
 // result freezes what the run has found out.
 func (r *run) result() *Result {
+	changes := r.changes()
 	graph := r.graph()
 	res := &Result{Status: r.s, Graph: graph, RecheckBy: earliest(r.s.RecheckBy, r.ev.RecheckBy), Notices: r.notices, options: r.opts}
 	if !res.RecheckBy.IsZero() {
@@ -27,7 +28,7 @@ func (r *run) result() *Result {
 		res.Placement.Node = append(res.Placement.Node, r.res[i].node)
 		res.Placement.Role = append(res.Placement.Role, r.res[i].next)
 	}
-	res.Plan = &Plan{Changes: r.changes()}
+	res.Plan = &Plan{Changes: changes}
 	for i := range r.actions {
 		a := &r.actions[i]
 		out := Action{ID: transition.ActionID(i + 1), Key: r.keyOf(actionID(i)), Task: a.task, IntervalMillis: a.interval,

@@ -55,7 +55,7 @@ func (r *run) promotionScore(i status.ResID, n status.NodeID) (sum int32, found 
 }
 
 func (r *run) promotionAttr(i status.ResID, n status.NodeID, name string) (string, bool) {
-	return r.attr(n, "master-"+name, i)
+	return r.attr(n, "master-"+name, i, r.res[i].provisional)
 }
 
 // promotionScoreApplies tells whether a node's promotion score is about this instance: the one active there, or one

@@ -148,7 +148,12 @@ func (r *run) allowByDefault(c *status.Resource) {
 	t := r.allowed(c.Index)
 	for i := range min(c.NodesThen, len(t)) {
 		n := &r.s.Nodes[i]
-		if n.BundleOnly {
+		switch {
+		case !n.BundleOnly:
+		case c.Index >= n.BundleOnlyFrom, c.Index == r.parent(n.Connection):
+			continue
+		case r.parent(c.Index) == status.NoRes || r.parent(c.Index) != r.parent(n.Connection): // not of the bundle itself
+			t[i] = cell{present: true, score: minusInfinity, mode: probeNever}
 			continue
 		}
 		t[i] = cell{present: true, score: n.ConfigScore}

@@ -180,7 +180,7 @@ func (u *unpacker) addBundleNode(bundle ResID, rep *Replica) {
 	if !known {
 		n = u.newNode(id, id, Remote, minusInfinity)
 	}
-	n.Score, n.BundleOnly = minusInfinity, true
+	n.Score, n.BundleOnly, n.BundleOnlyFrom = minusInfinity, true, ResID(len(u.s.Resources))
 	rep.Node = n.Index
 	rep.Remote = u.add(connection(connectionSpec{name: id, container: u.s.Resources[rep.Container].ID, server: server, port: port}), bundle, "")
 	n = &u.s.Nodes[rep.Node]

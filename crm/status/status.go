@@ -113,6 +113,8 @@ type Node struct {
 	// Score is the node's default score for every resource; BundleOnly that no resource but its bundle's may use it.
 	Score      int32
 	BundleOnly bool
+	// BundleOnlyFrom is the first resource read after that was known: the field's scores show it.
+	BundleOnlyFrom ResID
 	// ConfigScore is the default score before the node's state was known.
 	ConfigScore int32
 	// Priority is the sum of the priorities of what runs here (priority-fencing-delay).
