@@ -790,7 +790,7 @@ func (r *run) bestMatchingScore(c *colocation, source, target status.ResID, n st
 		r.rsc(parent).Kind == model.Group && r.res[parent].children[0] != source {
 		t = r.withGroupLocations(source, parent)
 	}
-	if c.attribute == "" || c.attribute == "#uname" {
+	if (c.attribute == "" || c.attribute == "#uname") && !r.insideBundle(n, target) && r.parent(r.top(source)) == status.NoRes {
 		if t[n].present && t[n].score > minusInfinity && r.nodeUsable(n) {
 			return t[n].score
 		}

@@ -512,7 +512,7 @@ func (r *run) canInterleave(first, then actionID) bool {
 		return false
 	}
 	by := b
-	if k := r.actions[then].keyTask; k == "stop" || k == "demote" {
+	if k := r.actions[then].keyTask; strings.HasSuffix(k, "stop") || strings.HasSuffix(k, "demote") {
 		by = a
 	}
 	return status.True(r.rsc(by).Meta["interleave"])
@@ -523,7 +523,7 @@ func (r *run) updateInterleaved(first, then actionID, n status.NodeID, filter ac
 	a, b := r.actions[first].res, r.actions[then].res
 	task := r.memberTask(a, r.actions[first].keyTask)
 	k := r.actions[first].keyTask
-	current := k == "stopped" || k == "demoted"
+	current := strings.HasSuffix(k, "stopped") || strings.HasSuffix(k, "demoted")
 	for _, i := range slices.Clone(r.instancesOf(b)) {
 		partner := r.compatibleInstance(i, a, status.RoleUnknown, current)
 		if partner == status.NoRes {

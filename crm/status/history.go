@@ -105,6 +105,9 @@ func (u *unpacker) linkOrphanFillers(entries *cib.Element) {
 		if ok1 && ok2 && u.s.Resources[r].OrphanFiller && u.s.Resources[r].Container == NoRes {
 			u.s.Resources[r].Container = c
 			u.s.Resources[c].Fillers = append(u.s.Resources[c].Fillers, r)
+			if n, isNode := u.s.Node(e.ID()); isNode && n.Connection == r {
+				n.Kind = Guest
+			}
 		}
 	}
 }
