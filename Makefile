@@ -121,8 +121,12 @@ vuln: ## known vulnerabilities in what we link
 
 ##@ Measuring it
 
-bench: ## store, shell and executor benchmarks
+bench: build demo-tool ## store and scheduler; then tools, 100 resources, idle daemons and a cold start on three nodes
 	go test -run '^$$' -bench . -benchtime 2s ./crm/store ./crm/command ./crm/cib ./crm/scheduler
+	@bin/systole-demo load
+
+bench-scheduler: build ## processor time and memory of scheduling, beside Debian's crm_simulate (ROWS=all REPS=3)
+	go run ./integration/schedbench -ours bin/crm_simulate $(if $(ROWS),-rows $(ROWS)) -reps $(or $(REPS),3)
 
 bench-failover: build demo-tool ## client outages by cause, with their phases (TRIALS=20 D=500ms)
 	@bin/systole-demo failover --trials $(or $(TRIALS),20) --detect-within $(or $(D),500ms)
