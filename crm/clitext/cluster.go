@@ -109,7 +109,7 @@ func (b *builder) options(s *scan, tag, id string) (*cib.Element, error) {
 	}
 	e := cib.New(tag, "id", id)
 	e, err := b.nvsetBody(s, e)
-	if err != nil || b.old == nil || !b.draft.merge {
+	if err != nil || b.old == nil {
 		return e, err
 	}
 	return mergeSet(b.old, e), nil

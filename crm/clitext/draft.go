@@ -17,9 +17,6 @@ type Draft struct {
 	// Resolve finds class and provider for an agent named by its type alone; nil
 	// means ocf:heartbeat, which is what crmsh prefers too.
 	Resolve func(typ string) (class, provider string)
-
-	// merge makes property and defaults statements add to the set that is there.
-	merge bool
 	// previous objects by id, gone from conf: their ids and equal parts are kept
 	// when a statement makes them again.
 	previous map[string]*cib.Element
@@ -35,7 +32,7 @@ func NewDraft(conf *cib.Element) *Draft {
 			conf = conf.Append(cib.New(section))
 		}
 	}
-	d := &Draft{conf: conf, ids: idPool{}, merge: true}
+	d := &Draft{conf: conf, ids: idPool{}}
 	d.ids.add(conf, 1)
 	return d
 }
@@ -146,31 +143,11 @@ func (d *Draft) subject(k kind, s Statement) string {
 	return sc.peek().text
 }
 
-// build reads the statement, keeping ids of the object it replaces.
+// build reads the statement. Parts like those of the object it replaces, or of
+// one of that name that was cleared away, keep their ids.
 func (d *Draft) build(k kind, s Statement, old *cib.Element) (*cib.Element, error) {
-	free := old
-	if k.isOptions() && d.merge {
-		free = nil // the old parts stay, so their ids are taken
-	}
-	if old != nil && isContainer(old.Name()) {
-		free = old.WithChildren(slices.DeleteFunc(slices.Clone(old.Children()), func(c *cib.Element) bool { return isResource(c.Name()) })...)
-	}
-	n := newNamer(d.ids, free)
-	if k.isOptions() && old != nil {
-		n.freed[old.ID()]++
-	}
-	b := &builder{namer: n, draft: d, old: old}
-	if old == nil {
-		b.old = d.previous[d.subject(k, s)]
-		if b.old != nil && b.old.Name() != k.tag {
-			b.old = nil
-		}
-	}
-	before := b.old
-	if old == nil {
-		b.old = nil
-	}
-	e, err := k.read(b, &scan{words: s.words, pos: 1})
+	n := newNamer(d.ids, freed(k, old))
+	e, err := k.read(&builder{namer: n, draft: d, old: old}, &scan{words: s.words, pos: 1})
 	if err != nil {
 		return nil, err
 	}
@@ -179,15 +156,35 @@ func (d *Draft) build(k kind, s Statement, old *cib.Element) (*cib.Element, erro
 		comments = append(comments, cib.New("#comment").WithText(c))
 	}
 	e = e.WithChildren(append(comments, e.Children()...)...)
-	if before != nil && !(k.isOptions() && d.merge && old != nil) {
-		if g := n.graft(before, e); unique(g) {
-			e = g
-		}
-		if Equivalent(before, e) && !isContainer(e.Name()) {
-			e = before
-		}
+	like := old
+	if old == nil {
+		like = d.previous[d.subject(k, s)]
+	}
+	if like == nil || like.Name() != e.Name() || old != nil && k.isOptions() { // options were merged with what was there
+		return e, nil
+	}
+	if g := n.graft(like, e); unique(g) {
+		e = g
+	}
+	if Equivalent(like, e) && !isContainer(e.Name()) {
+		return like, nil
 	}
 	return e, nil
+}
+
+// freed is what of the replaced object gives its ids back: all of it, but not
+// the members of a container, and of a set of options, which is added to, only
+// its own id.
+func freed(k kind, old *cib.Element) *cib.Element {
+	switch {
+	case old == nil:
+		return nil
+	case k.isOptions():
+		return cib.New(old.Name(), "id", old.ID())
+	case isContainer(old.Name()):
+		return old.WithChildren(slices.DeleteFunc(slices.Clone(old.Children()), func(c *cib.Element) bool { return isResource(c.Name()) })...)
+	}
+	return old
 }
 
 // graft gives parts whose ids were made up the ids of the like parts of old.
