@@ -59,11 +59,17 @@ type Utterance struct {
 
 // NewWire prepares to watch vip among the lab's nodes.
 func (l *Lab) NewWire(vip netip.Addr) *Wire {
-	w := &Wire{vip: vip, names: map[string]string{}, last: map[string]time.Time{}}
+	names := map[string]string{}
 	for _, n := range l.nodes {
-		w.names[n.MAC.String()] = n.Name
+		names[n.MAC.String()] = n.Name
 	}
-	return w
+	return Watch(vip, names)
+}
+
+// Watch prepares to watch vip among the machines behind the card [Bridge], whose
+// names are given by hardware address.
+func Watch(vip netip.Addr, names map[string]string) *Wire {
+	return &Wire{vip: vip, names: names, last: map[string]time.Time{}}
 }
 
 // Run watches until ctx ends.

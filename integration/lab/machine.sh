@@ -1,0 +1,20 @@
+#!/bin/sh
+# machine.sh goes on where init.sh ends, inside the node's own root.
+echo "$LAB_NODE" >/proc/sys/kernel/hostname
+echo "$LAB_NODE" >/etc/hostname
+echo "127.0.0.1 localhost $LAB_NODE" >/etc/hosts
+ln -sf /lab/guest /usr/sbin/fence_lab
+{
+	echo "link set lo up"
+	n=0
+	for address in $(echo "$LAB_NETS" | tr , ' '); do
+		echo "link set vec$n name eth$n"
+		echo "addr add $address dev eth$n"
+		echo "link set eth$n up"
+		n=$((n + 1))
+	done
+} | ip -batch -
+[ -z "$LAB_MODULES" ] || modprobe -a $(echo "$LAB_MODULES" | tr , ' ')
+/lab/guest /dev/tty1 &
+# The first process reaps orphans.
+while :; do wait; sleep 1; done
