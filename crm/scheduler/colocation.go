@@ -644,7 +644,11 @@ func (r *run) dependOnPromotable(dependent, primary status.ResID, c *colocation)
 // allowedScoreSomewhere is the score with which an instance of the clone got its node.
 func (r *run) allowedScoreSomewhere(clone status.ResID, n status.NodeID) int32 {
 	for _, instance := range r.res[clone].children {
-		if at := r.firstPrimitive(instance); r.res[at].node == n {
+		switch at := r.firstPrimitive(instance); {
+		case r.res[at].node != n:
+		case !r.res[at].managed:
+			return r.s.Nodes[n].Score // it has not chosen the node
+		default:
 			return r.allowed(at)[n].score
 		}
 	}

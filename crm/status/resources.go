@@ -232,6 +232,12 @@ func (u *unpacker) onlyAnonymous(r *Resource, parent ResID) {
 		top.Meta["globally-unique"] = "false"
 		r.Meta = maps.Clone(r.Meta)
 		r.Meta["globally-unique"] = "false"
+		for i := range u.s.Resources[p+1:] { // what the clone contains so far
+			inside := &u.s.Resources[int(p)+1+i]
+			inside.Unique = false
+			inside.Meta = maps.Clone(inside.Meta)
+			inside.Meta["globally-unique"] = "false"
+		}
 	}
 }
 
