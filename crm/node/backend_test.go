@@ -1,0 +1,157 @@
+package node
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"systole/crm/api"
+	"systole/crm/cib"
+)
+
+// Everything the tools ask for works on a node that is not the DC.
+func TestAPIOnAFollower(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := grow(t, 3, 1, noFencing...)
+		c.runsOn("r1", "a")
+		c.until("b has its lease", func() bool { return c.nodes["b"].Remaining() > 0 && c.settled() })
+		b := backend{c.nodes["b"].Node}
+		ctx := t.Context()
+
+		s, err := b.Status(ctx)
+		if err != nil || s.DC != "a" || !s.Quorum || s.Transition.State != api.TransitionIdle || len(s.Nodes) != 3 || !s.Nodes[2].Online {
+			t.Errorf("status: %+v, %v", s, err)
+		}
+
+		value := "7"
+		if err := b.UpdateAttr(ctx, api.AttrUpdate{Name: "ping", Value: &value}); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := b.Attrs(ctx, "b", "ping"); err != nil || !slices.Equal(got, []api.Attr{{Node: "b", Name: "ping", Value: "7"}}) {
+			t.Errorf("just written: %v, %v", got, err)
+		}
+		fresh, err := b.CIB(ctx, false)
+		if err != nil || !fresh.Linearizable || fresh.Index < c.nodes["a"].Store().Snapshot().Index {
+			t.Errorf("fresh read: index %d, %v", fresh.Index, err)
+		}
+		if local, err := b.CIB(ctx, true); err != nil || local.Linearizable || local.Index < b.n.told.Load() {
+			t.Errorf("local read: index %d, own writes up to %d, %v", local.Index, b.n.told.Load(), err)
+		}
+
+		if s, err := b.Settle(ctx, 10*time.Second); err != nil || !s.Settled {
+			t.Errorf("settle: %+v, %v", s, err)
+		}
+		c.world.mu.Lock()
+		c.world.slow = time.Minute
+		c.world.mu.Unlock()
+		if r, err := b.Propose(ctx, api.Proposal{Operations: []api.CIBOperation{{Op: api.OpCreate, Section: "resources", XML: toy(2)}}}); err != nil || r.Code != 0 {
+			t.Fatalf("propose: %+v, %v", r, err)
+		}
+		if s, err := b.Settle(ctx, 5*time.Second); err != nil || s.Settled || len(s.Pending) == 0 {
+			t.Errorf("settle while r2 starts: %+v, %v", s, err)
+		}
+
+		stale, err := b.Propose(ctx, api.Proposal{ExpectVersion: "0.1.0", Operations: []api.CIBOperation{{Op: api.OpBump}}})
+		if err != nil || stale.Code != api.CodeOld {
+			t.Errorf("old version: %+v, %v", stale, err)
+		}
+	})
+}
+
+func TestDampenedAttribute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := grow(t, 1, 0, noFencing...)
+		n := c.nodes["a"]
+		b := backend{n.Node}
+		value, dampen := "100", api.FromDuration(5*time.Second)
+		if err := b.UpdateAttr(t.Context(), api.AttrUpdate{Name: "ping", Value: &value, Dampen: &dampen}); err != nil {
+			t.Fatal(err)
+		}
+		if _, there := transient(n.CIB(), "a", "ping"); there {
+			t.Error("written at once")
+		}
+		if got, _ := b.Attrs(t.Context(), "a", "ping"); len(got) != 1 || got[0].Value != "100" {
+			t.Errorf("a query sees %v", got)
+		}
+		took := c.until("it is written", func() bool { v, _ := transient(n.CIB(), "a", "ping"); return v == "100" })
+		if took < 4*time.Second || took > 6*time.Second {
+			t.Errorf("written after %v", took)
+		}
+	})
+}
+
+func TestWatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := grow(t, 1, 0, noFencing...)
+		b := backend{c.nodes["a"].Node}
+		c.until("settled", c.settled)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		seen, before := make(chan api.Event, 100), b.n.Store().Snapshot().Index
+		go func() {
+			defer close(seen)
+			for e, err := range b.Watch(ctx, before) {
+				if err != nil {
+					return
+				}
+				seen <- e
+			}
+		}()
+		value := "1"
+		if err := b.UpdateAttr(ctx, api.AttrUpdate{Name: "x", Value: &value}); err != nil {
+			t.Fatal(err)
+		}
+		want := b.n.Store().Snapshot().Index
+		for e := range seen {
+			if e.Index >= want {
+				cancel()
+				break
+			}
+		}
+		for range seen {
+		}
+	})
+}
+
+// Without a majority nothing can be written, and the answer says what to do.
+func TestLostQuorum(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := grow(t, 3, 0, noFencing...)
+		c.until("all are in", func() bool {
+			return c.settled() && c.nodes["b"].Remaining() > 0 && c.nodes["c"].Remaining() > 0
+		})
+		c.nodes["b"].powerOff()
+		c.nodes["c"].powerOff()
+		b := backend{c.nodes["a"].Node}
+		c.until("the DC lease ended", func() bool { return b.n.Remaining() == 0 })
+		value := "1"
+		err := b.UpdateAttr(t.Context(), api.AttrUpdate{Name: "x", Value: &value})
+		if api.ExitCode(err) != api.CodeQuorum && api.ExitCode(err) != api.CodeTemporary {
+			t.Errorf("write: %v", err)
+		}
+		if _, err := b.CIB(t.Context(), false); api.ExitCode(err) != api.CodeQuorum {
+			t.Errorf("fresh read: %v", err)
+		}
+		b.n.cfg.Gossip = func() map[string]string { return map[string]string{"a": "alive", "b": "failed", "c": "alive"} }
+		r, err := b.CIB(t.Context(), true)
+		if err != nil {
+			t.Errorf("local read: %v", err)
+		}
+		seen, err := cib.ParseCIB([]byte(r.XML))
+		if err != nil {
+			t.Fatal(err)
+		}
+		crmd := map[string]string{}
+		for e := range seen.Status().Each("node_state") {
+			crmd[e.Get("uname")] = e.Get("crmd")
+		}
+		if seen.Root().Get("have-quorum") != "0" || seen.Root().Get("dc-uuid") != "" || crmd["a"] != "online" || crmd["b"] != "offline" {
+			t.Errorf("what is seen without quorum: %s", r.XML)
+		}
+		if s, err := b.Status(t.Context()); err != nil || s.Quorum {
+			t.Errorf("status: quorum %v, %v", s.Quorum, err)
+		}
+	})
+}
