@@ -19,7 +19,7 @@ import (
 
 var (
 	chaosSeed  = flag.Uint64("chaos.seed", 1, "first seed of TestChaos")
-	chaosCount = flag.Int("chaos.count", 12, "seeds of TestChaos")
+	chaosCount = flag.Int("chaos.count", 6, "seeds of TestChaos")
 )
 
 // TestChaos throws faults at clusters with drifting clocks. At every millisecond at
