@@ -5,6 +5,7 @@
 //	systole-demo down                end it
 //	systole-demo chaos               seeded faults, ownership watched on the wire
 //	systole-demo failover            outages by cause, measured
+//	systole-demo load                tools, many resources, idle daemons, cold start
 //	systole-demo quiet               false alarms while nothing happens
 //
 // It expects systoled and crm beside itself, needs no root where unprivileged
@@ -21,6 +22,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"systole/integration/bench"
 	"systole/integration/chaos"
 	"systole/integration/failover"
 	"systole/integration/netlab"
@@ -81,7 +83,16 @@ func command() *cobra.Command {
 		return failover.Quiet(ctx, os.Stdout, o, quietOpts)
 	})
 
-	root.AddCommand(run, chaosCmd, failoverCmd, quietCmd,
+	loadCmd := &cobra.Command{Use: "load", Short: "tools, many resources, idle daemons and a cold start, measured", Args: cobra.NoArgs}
+	var loadOpts bench.Options
+	loadCmd.Flags().IntVar(&loadOpts.Resources, "resources", 100, "resources of the node that dies")
+	loadCmd.Flags().IntVar(&loadOpts.Calls, "calls", 50, "calls of each tool")
+	loadCmd.Flags().DurationVar(&loadOpts.Idle, "idle", 20*time.Second, "how long the idle daemons are watched")
+	loadCmd.RunE = staged(nil, func(ctx context.Context, o stage.Options) error {
+		return bench.Run(ctx, os.Stdout, o, loadOpts)
+	})
+
+	root.AddCommand(run, loadCmd, chaosCmd, failoverCmd, quietCmd,
 		&cobra.Command{Use: "down", Short: "end a demo left up", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error { return down() }},
 		&cobra.Command{Use: "exec NODE COMMAND…", Short: "run a command on a node of a demo left up", Args: cobra.MinimumNArgs(2),
 			DisableFlagParsing: true, RunE: func(_ *cobra.Command, args []string) error { return execOn(args[0], args[1:]) }},

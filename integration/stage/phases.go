@@ -16,10 +16,11 @@ type Phases map[string]time.Duration
 // orders going out, to the service started, to the first answer on the wire.
 var PhaseNames = []string{"detect", "decide", "start", "announce"}
 
-// logged is what the phases need of a daemon's log line.
+// logged is what is needed of a daemon's log line.
 type logged struct {
-	Time time.Time `json:"time"`
-	Msg  string    `json:"msg"`
+	Time time.Time     `json:"time"`
+	Msg  string        `json:"msg"`
+	Took time.Duration `json:"took"`
 }
 
 // PhasesSince reads from the logs what happened after the blow at since. A phase that left no trace is absent.
