@@ -71,6 +71,7 @@ func (r *run) assignPrimitive(id status.ResID, prefer status.NodeID, stopIfFail 
 	r.show(id, "pcmk__primitive_assign")
 	if r.s.Options.Fencing && !r.s.HaveFencing {
 		st.managed = false // fencing is wanted and impossible: nothing is touched
+		r.colocVersion++
 	}
 	switch {
 	case !st.managed:

@@ -28,6 +28,7 @@ func (r *run) colocate(c colocation) {
 	}
 	p := &c
 	r.colocs = append(r.colocs, p)
+	r.colocVersion++
 	d := &r.res[c.dependent]
 	d.with = r.insertWith(d.with, p)
 	m := &r.res[c.primary]
@@ -137,8 +138,14 @@ func (r *run) thisWith(id status.ResID) []*colocation {
 	if r.parent(id) == status.NoRes && r.rsc(id).Kind != model.Group {
 		return r.res[id].with
 	}
+	if known := &r.res[id].allWith; known.version == r.colocVersion {
+		return known.list
+	}
 	l := &colocList{r: r}
 	r.collectThisWith(l, id, id)
+	if r.parentOfTop(id) == status.NoRes { // in a bundle it depends on how far the bundle is
+		r.res[id].allWith = knownColocations{l.list, r.colocVersion}
+	}
 	return l.list
 }
 
@@ -147,8 +154,14 @@ func (r *run) withThis(id status.ResID) []*colocation {
 	if r.parent(id) == status.NoRes && r.rsc(id).Kind != model.Group {
 		return r.res[id].withThis
 	}
+	if known := &r.res[id].allWithThis; known.version == r.colocVersion {
+		return known.list
+	}
 	l := &colocList{r: r, withThis: true}
 	r.collectWithThis(l, id, id)
+	if r.parentOfTop(id) == status.NoRes { // in a bundle it depends on how far the bundle is
+		r.res[id].allWithThis = knownColocations{l.list, r.colocVersion}
+	}
 	return l.list
 }
 
@@ -748,11 +761,19 @@ func (r *run) addColocatedScores(source, target status.ResID, nodes table, c *co
 
 // addMatchingScores adds to each node the best score the source has on a node that agrees in the colocation's attribute.
 func (r *run) addMatchingScores(work table, source, target status.ResID, c *colocation, factor float32, onlyPositive bool) {
+	t := r.preferencesOf(source, c)
+	byName := (c.attribute == "" || c.attribute == "#uname") && r.parentOfTop(target) == status.NoRes && r.parentOfTop(source) == status.NoRes
 	for i := range work {
 		if !work[i].present {
 			continue
 		}
-		best := r.bestMatchingScore(c, source, target, status.NodeID(i))
+		best := minusInfinity
+		switch n := status.NodeID(i); {
+		case !byName:
+			best = r.bestMatchingScore(t, c, source, target, n)
+		case t[i].present && t[i].score > minusInfinity && r.nodeUsable(n):
+			best = t[i].score
+		}
 		if factor < 0 && best < 0 {
 			// Being kept apart from something that cannot be there is no preference, unless the dependent has only one
 			// place to go and the primary could make room.
@@ -784,22 +805,26 @@ func (r *run) addMatchingScores(work table, source, target status.ResID, c *colo
 			continue
 		}
 		work[i].score = sum
-		r.trace.score(target, status.NodeID(i), delta, c.id+" (preference of "+r.rsc(source).ID+")")
+		if r.trace != nil {
+			r.trace.score(target, status.NodeID(i), delta, c.id+" (preference of "+r.rsc(source).ID+")")
+		}
 	}
 }
 
-func (r *run) bestMatchingScore(c *colocation, source, target status.ResID, n status.NodeID) int32 {
-	t := r.allowed(source)
-	if parent := r.parent(source); source == c.dependent && c.explicit && parent != status.NoRes &&
-		r.rsc(parent).Kind == model.Group && r.res[parent].children[0] != source {
-		t = r.withGroupLocations(source, parent)
+// parentOfTop is the bundle a resource is in, NoRes for none.
+func (r *run) parentOfTop(id status.ResID) status.ResID { return r.parent(r.top(id)) }
+
+// preferencesOf is a resource's table as its colocations see it: an inner group member's has the group's locations, too.
+func (r *run) preferencesOf(source status.ResID, c *colocation) table {
+	parent := r.parent(source)
+	if source == c.dependent && c.explicit && parent != status.NoRes && r.rsc(parent).Kind == model.Group && r.res[parent].children[0] != source {
+		return r.withGroupLocations(source, parent)
 	}
-	if (c.attribute == "" || c.attribute == "#uname") && !r.insideBundle(n, target) && r.parent(r.top(source)) == status.NoRes {
-		if t[n].present && t[n].score > minusInfinity && r.nodeUsable(n) {
-			return t[n].score
-		}
-		return minusInfinity
-	}
+	return r.allowed(source)
+}
+
+// bestMatchingScore is the highest score of a node that agrees with another one in the colocation's attribute.
+func (r *run) bestMatchingScore(t table, c *colocation, source, target status.ResID, n status.NodeID) int32 {
 	best := minusInfinity
 	for i, at := range t {
 		m := status.NodeID(i)

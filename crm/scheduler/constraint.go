@@ -325,6 +325,7 @@ func (r *run) withoutTicket(id status.ResID, t ticketRule) {
 		case lossFreeze:
 			if matches {
 				st.managed, st.blocked = false, true
+				r.colocVersion++
 			}
 		}
 		return

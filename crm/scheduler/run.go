@@ -32,13 +32,15 @@ type run struct {
 	caps      []CapacityRecord
 	locations []*locationRule // in order of creation
 	colocs    []*colocation
-	rootOrder []status.ResID
-	notices   []string
-	clears    map[resNode]bool
-	templates map[string][]string // resources by the template they use
-	trace     *trace
-	byName    map[string][]status.ResID // primitives by the names their history may have
-	deferred  []status.DeferredCheck
+	// colocVersion changes when lists of colocations that somebody keeps become wrong.
+	colocVersion int
+	rootOrder    []status.ResID
+	notices      []string
+	clears       map[resNode]bool
+	templates    map[string][]string // resources by the template they use
+	trace        *trace
+	byName       map[string][]status.ResID // primitives by the names their history may have
+	deferred     []status.DeferredCheck
 }
 
 type resNode struct {
@@ -70,9 +72,16 @@ type resSheet struct {
 	children                               []status.ResID
 	locations                              []*locationRule
 	with, withThis                         []*colocation // as dependent, as primary; sorted
+	allWith, allWithThis                   knownColocations
 	tickets                                []ticketRule
 	actions                                []actionID // in order of creation
 	notify                                 *notifications
+}
+
+// knownColocations is a list of colocations found before, good for one version.
+type knownColocations struct {
+	list    []*colocation
+	version int
 }
 
 // cell is a resource's relation to a node: absent (not allowed), or allowed with a score.
@@ -95,7 +104,7 @@ const (
 type table []cell
 
 func newRun(s *status.Status, opts Options, t *trace) *run {
-	r := &run{s: s, ev: s.Evaluator(), opts: opts, trace: t, single: map[string]actionID{}, clears: map[resNode]bool{}, templates: map[string][]string{}}
+	r := &run{s: s, ev: s.Evaluator(), opts: opts, trace: t, colocVersion: 1, single: map[string]actionID{}, clears: map[resNode]bool{}, templates: map[string][]string{}}
 	r.ev.BundleHost = r.bundleHost
 	r.nodes = make([]nodeSheet, len(s.Nodes))
 	for i := range s.Nodes {
