@@ -2,10 +2,13 @@ package lab
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"os"
+	"path"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -20,7 +23,10 @@ var errNoPower = errors.New("the node has no power")
 // console is the harness's end of a node's second console, from one boot to the
 // end of its power. Its reader is the only one that takes from it.
 type console struct {
-	conn  net.Conn
+	conn net.Conn
+	// dir is a directory of the node, as it is called outside and inside.
+	dir, inside string
+
 	fence func(line.FenceCall) line.FenceAnswer
 	ready chan struct{} // closed by the node's first word
 	gone  chan struct{} // closed when nothing more can come
@@ -33,7 +39,7 @@ type console struct {
 }
 
 // newConsole returns the harness's end and the file for the node.
-func newConsole(fence func(line.FenceCall) line.FenceAnswer) (*console, *os.File, error) {
+func newConsole(dir, inside string, fence func(line.FenceCall) line.FenceAnswer) (*console, *os.File, error) {
 	ends, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, nil, err
@@ -47,7 +53,7 @@ func newConsole(fence func(line.FenceCall) line.FenceAnswer) (*console, *os.File
 		return nil, nil, err
 	}
 	c := &console{
-		conn: conn, fence: fence, waiting: map[uint64]chan line.Reply{},
+		conn: conn, dir: dir, inside: inside, fence: fence, waiting: map[uint64]chan line.Reply{},
 		ready: make(chan struct{}), gone: make(chan struct{}),
 	}
 	go c.read()
@@ -83,7 +89,22 @@ func (c *console) read() {
 	}
 }
 
+// write sends a request: on the console, or as a file if it is long.
 func (c *console) write(req line.Request) error {
+	b, err := json.Marshal(req)
+	if err != nil {
+		return err
+	}
+	if len(b) > line.MostTyped {
+		name := fmt.Sprintf("request.%d", req.ID)
+		if req.Fenced != nil {
+			name = fmt.Sprintf("fenced.%d", req.ID) // the node counts its calls by itself
+		}
+		if err := os.WriteFile(filepath.Join(c.dir, name), b, 0o600); err != nil {
+			return err
+		}
+		req = line.Request{ID: req.ID, File: path.Join(c.inside, name)}
+	}
 	c.send.Lock()
 	defer c.send.Unlock()
 	return line.Write(c.conn, req)

@@ -19,7 +19,7 @@ cd $root || exit 1
 mkdir -p proc sys dev run tmp lab srv mnt media outside .disk
 for link in bin sbin lib lib64; do ln -s usr/$link $link; done
 if [ -n "$LAB_DISK" ]; then
-	mount -n -t ext4 -o noatime /dev/$LAB_DISK .disk || { echo "lab: /dev/$LAB_DISK cannot be mounted"; exit 1; }
+	mount -n -t ext4 -o noatime,noinit_itable /dev/$LAB_DISK .disk || { echo "lab: /dev/$LAB_DISK cannot be mounted"; exit 1; }
 fi
 mkdir -p .disk/srv
 mount -n --bind .disk/srv srv

@@ -158,7 +158,7 @@ func (n *Node) start() (*machine, error) {
 	defer log.Close()
 	m := &machine{off: make(chan struct{})}
 	var end *os.File
-	m.console, end, err = newConsole(func(c line.FenceCall) line.FenceAnswer { return n.lab.Switch.take(n.Name, c) })
+	m.console, end, err = newConsole(n.dir(), n.inside(""), func(c line.FenceCall) line.FenceAnswer { return n.lab.Switch.take(n.Name, c) })
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -53,8 +54,25 @@ func serve(path string) error {
 		} else if err != nil {
 			return err
 		}
+		if req.File != "" {
+			req = a.open(req)
+		}
 		a.take(req)
 	}
+}
+
+// open fetches a request that was too long to be typed.
+func (a *agent) open(letter line.Request) (req line.Request) {
+	b, err := os.ReadFile(letter.File)
+	if err == nil {
+		err = json.Unmarshal(b, &req)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "guest: request:", err)
+	}
+	os.Remove(letter.File)
+	req.ID = letter.ID
+	return req
 }
 
 // raw lets every byte pass as it is.

@@ -18,10 +18,16 @@ const Most = 48 << 20
 // MostOutput bounds what is kept of a command's output, in bytes.
 const MostOutput = 16 << 20
 
-// Request goes from the harness to the node. Exactly one of Argv, Cancel and
-// Fenced says what it is.
+// MostTyped bounds a line towards the node, in bytes. A User-Mode Linux console
+// that holds 4 KiB of unread input is not read again (kernel 6.1, seen), so
+// longer requests go by file.
+const MostTyped = 512
+
+// Request goes from the harness to the node. Exactly one of Argv, Cancel,
+// Fenced and File says what it is.
 type Request struct {
 	ID      uint64        `json:"id"`
+	File    string        `json:"file,omitempty"` // the request is in this file of the node, to be removed
 	Argv    []string      `json:"argv,omitempty"`
 	Env     []string      `json:"env,omitempty"` // NAME=value, over the node's own
 	Stdin   []byte        `json:"stdin,omitempty"`

@@ -147,7 +147,7 @@ func cable(s bench) {
 // oneWay counts what arrives on each side: a ping alone would not tell the direction.
 func oneWay(s bench) {
 	received := func(n *lab.Node) string {
-		return s.run(n, "awk '/^Icmp: [0-9]/ {print $9}' /proc/net/snmp") // InEchos
+		return s.run(n, "awk '/^Icmp: [0-9]/ {print $10}' /proc/net/snmp") // InEchos
 	}
 	s.a.CutTo(s.b)
 	atB := received(s.b)
