@@ -239,11 +239,12 @@ func (b backend) Status(ctx context.Context) (api.Status, error) {
 	}
 	addresses := n.addresses()
 	addresses[n.cfg.Name] = n.cfg.Fabric.Addr()
+	seen := n.asSeen(s.CIB)
 	for e := range s.CIB.Section("nodes").Each("node") {
 		name := e.Get("uname")
 		ns := api.NodeStatus{Name: name, ID: e.ID(), Address: addresses[name], Witness: isWitness(e), LastBeat: -1, Gossip: gossip[name]}
 		ns.Voter = slices.ContainsFunc(servers, func(v store.Server) bool { return v.Node == name && v.Voter })
-		for st := range s.CIB.Status().Each("node_state") {
+		for st := range seen.Status().Each("node_state") {
 			if st.ID() == e.ID() {
 				ns.Online = st.Get("crmd") == "online"
 			}

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/user"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -270,7 +271,12 @@ func clusterStatus(ctx context.Context, c *call) error {
 		}{st, orNil(adm, admErr)})
 	}
 	c.printClusterStatus(st)
-	for _, w := range append(st.Warnings, adm.Warnings...) {
+	for _, w := range adm.Warnings { // some are the node's own as well
+		if !slices.Contains(st.Warnings, w) {
+			st.Warnings = append(st.Warnings, w)
+		}
+	}
+	for _, w := range st.Warnings {
 		c.warn("%s", w)
 	}
 	return nil
