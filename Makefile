@@ -81,7 +81,7 @@ check: ## formatting, vet, staticcheck, tidy modules
 	go mod tidy -diff
 
 test: build ## unit, golden, property, fuzz-seed, script and namespace tests
-	go test ./...
+	go test $(TESTFLAGS) ./...
 
 race: ## the same under the race detector (needs a C compiler)
 	CGO_ENABLED=1 go test -race ./crm/... ./resources/... ./agents/...
@@ -96,7 +96,7 @@ chaos: build demo-tool ## real daemons in namespaces under seeded faults (SEED= 
 	@bin/systole-demo chaos $(if $(SEED),--seed $(SEED)) --time $(TIME)
 
 prop: ## property tests with CHECKS random inputs each
-	go test -count=1 -run Prop -timeout 60m ./crm/... -rapid.checks=$(CHECKS)
+	go test -count=1 -run Prop -timeout 60m $$(git grep -l pgregory.net/rapid -- '*_test.go' | xargs -n1 dirname | sort -u | sed 's,^,./,') -rapid.checks=$(CHECKS)
 
 fuzz: ## fuzz one target: make fuzz PKG=./crm/cib TARGET=FuzzParse FUZZTIME=30s
 	go test -run '^$$' -fuzz '^$(TARGET)$$' -fuzztime $(FUZZTIME) $(PKG)
