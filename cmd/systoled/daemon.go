@@ -32,6 +32,7 @@ import (
 	"systole/crm/membership"
 	"systole/crm/metrics"
 	"systole/crm/node"
+	"systole/crm/recheck"
 	"systole/crm/scheduler"
 	"systole/crm/store"
 	"systole/crm/transport"
@@ -155,7 +156,7 @@ func (d *daemon) build(local net.Listener, realtime string, stop context.CancelC
 	}
 	c := node.Config{
 		Name: d.id.Node, Cluster: d.id.Cluster, Version: programVersion(), Witness: d.conf.Witness || d.id.Witness,
-		Fabric: d.fabric, Clock: store.Boottime, Timing: d.timing, Planner: plan, Log: d.log,
+		Fabric: d.fabric, Clock: store.Boottime, Timing: d.timing, Planner: recheck.Planner(plan), Log: d.log,
 		Store: store.Config{Dir: d.dir.StorePath(), Incarnation: d.id.ID, Bootstrap: first},
 		Peers: d.peers, Voters: d.conf.Voters, Gossip: d.opinions, Warnings: d.warnings,
 		Lookup: d.agents.Lookup, Catalog: d.agents, Fencer: fencer{d.agents}, Harmless: harmless(d.guard != nil),

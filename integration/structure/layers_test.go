@@ -11,7 +11,7 @@ import (
 // core are the packages of values and functions.
 var core = []string{
 	"exit", "score", "isotime", "cib", "command", "model", "rules", "status", "scheduler",
-	"transition", "controller", "simulate", "clitext", "display", "lease", "explain", "analyze",
+	"transition", "controller", "simulate", "clitext", "display", "lease", "explain", "analyze", "recheck",
 }
 
 // shell are the packages of the CRM that own goroutines, sockets and files.
