@@ -42,7 +42,7 @@ func TestParity(t *testing.T) {
 		dir = filepath.Join("..", "..", "..", "shared", "scheduler-cases")
 	}
 	if _, err := os.Stat(filepath.Join(dir, "MANIFEST.tsv")); err != nil {
-		t.Skipf("the reference's cases are not there (set SYSTOLE_CASES): %v", err)
+		t.Skipf("no scheduler cases: set SYSTOLE_CASES to their directory: %v", err)
 	}
 	areas := map[string]*tally{}
 	for _, c := range manifest(t, dir) {
