@@ -275,6 +275,23 @@ func TestIncarnations(t *testing.T) {
 	}
 }
 
+// A daemon that wished to leave and was started again without having left wishes it no more.
+func TestRestartEndsTheWishToLeave(t *testing.T) {
+	s := newScript(t, "a b", noFencing...)
+	s.elect("a", "b")
+	s.commit()
+	s.apply(command.Entry{Kind: command.KindAttrs, Attrs: &command.Attrs{Node: "b", Changes: []command.AttrChange{{Name: "shutdown", Value: "1"}}}})
+	wished := func() bool { return strings.Contains(s.cib.Status().String(), `name="shutdown"`) }
+	if !wished() {
+		t.Fatal("the wish is not in the CIB")
+	}
+	s.step(NodeReady{Node: "b", Incarnation: "65537", Policy: "stop"})
+	s.commit()
+	if wished() {
+		t.Error("the wish outlived the daemon that made it")
+	}
+}
+
 func TestRecheck(t *testing.T) {
 	s := newScript(t, "a", append(noFencing, "cluster-recheck-interval", "5min")...)
 	s.elect("a")

@@ -35,6 +35,9 @@ type NodeState struct {
 	Forget bool
 	// Gone also drops its transient attributes: nothing of it is left.
 	Gone bool
+	// Restarted says that another run of the daemon is there: if the earlier one
+	// wished to leave, that wish is over.
+	Restarted bool
 	// Incarnation, Policy, GiveUp and Restart are the node's own promises; "" leaves the old ones.
 	Incarnation, Policy, GiveUp, Restart string
 }

@@ -68,10 +68,17 @@ func nodeEntries(s NodeState, stamp command.Entry) []command.Entry {
 	if s.Incarnation != "" {
 		e.Node.Set[AttrIncarnation] = s.Incarnation
 	}
+	var before []command.Entry
 	if s.Forget {
-		return []command.Entry{deletion(fmt.Sprintf("//node_state[@id='%s']/lrm", s.NodeID), stamp), e}
+		before = append(before, deletion(fmt.Sprintf("//node_state[@id='%s']/lrm", s.NodeID), stamp))
 	}
-	return []command.Entry{e}
+	if s.Restarted {
+		wish := stamp
+		wish.Kind = command.KindAttrs
+		wish.Attrs = &command.Attrs{Node: s.Node, ID: s.NodeID, Changes: []command.AttrChange{{Name: "shutdown", Delete: true}}}
+		before = append(before, wish)
+	}
+	return append(before, e)
 }
 
 func word(b bool, yes, no string) string {

@@ -138,6 +138,7 @@ func (c *Controller) desired(name, id string) (NodeState, bool) {
 			// Another boot has nothing of what an earlier one ran; a node that was
 			// counted lost has acted by itself. Both are probed anew.
 			s.Gone = recorded != "" && !sameBoot(recorded, m.incarnation)
+			s.Restarted = recorded != "" && recorded != m.incarnation
 			s.Forget = !s.Gone && (cur.Get("crmd") != "online" || isTrue(cur.Get("unproven"))) && cur.Child("lrm") != nil
 		}
 	case m.found == left || m.found == lost && m.proven && (m.fenced || !fencing(c.cib)):
