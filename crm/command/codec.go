@@ -16,7 +16,7 @@ const MaxEntry = 1 << 20
 const version = 1
 
 // ErrTooLarge: the entry is larger than [MaxEntry]; a large replace must be proposed as a patch.
-var ErrTooLarge = errors.New("log entry is larger than 1 MiB: propose the change as a patch or in parts")
+var ErrTooLarge = errors.New("the change is larger than 1 MiB, the most that one entry of the log may hold: make it in smaller parts")
 
 // UnknownError is an entry this program is too old for. Applying anything after
 // it would make the nodes differ, so the node must stop.
