@@ -328,7 +328,7 @@ func (r *run) assignClone(id status.ResID, prefer status.NodeID, stopIfFail bool
 		r.addDependentScores(c, id)
 	}
 	r.show(id, "pcmk__clone_assign")
-	slices.SortStableFunc(st.children, r.compareInstances)
+	r.sortInstances(st.children)
 	clone := r.rsc(id).Clone
 	r.assignInstances(id, st.children, clone.Max, clone.NodeMax)
 	if r.rsc(id).Promotable {
@@ -349,7 +349,7 @@ func (r *run) assignBundle(id status.ResID, prefer status.NodeID, stopIfFail boo
 	st.assigning = true
 	b := r.rsc(id).Bundle
 	containers := r.containers(id)
-	slices.SortStableFunc(containers, r.compareInstances)
+	r.sortInstances(containers)
 	r.assignInstances(id, containers, len(b.Replicas), b.PerHost)
 	for _, rep := range b.Replicas {
 		r.assignReplica(rep, prefer, stopIfFail)

@@ -209,7 +209,8 @@ func (r *run) inputBelongs(id actionID, l *link) bool {
 	case in.res != status.NoRes && in.res != a.res && r.res[in.res].failed && !r.res[in.res].managed && in.keyTask == "stop" &&
 		a.res != status.NoRes && r.isClone(a.res):
 		return false // an unmanaged failed resource cannot keep a clone from stopping
-	case in.is(optional) && (in.flags&(printed|dumped) == 0 || in.res != status.NoRes && !r.res[in.res].managed) && !r.belongs(l.action):
+	case in.is(optional) && in.flags&(printed|dumped) == 0 && !r.belongs(l.action),
+		in.is(runnable) && in.res != status.NoRes && !r.res[in.res].managed && !r.belongs(l.action):
 		return false // nobody would ever confirm it
 	}
 	return true

@@ -244,7 +244,7 @@ func (r *run) compareByColocation(a status.ResID, nodeA status.NodeID, b status.
 	if len(p.with) == 0 && len(p.withThis) == 0 {
 		return 0
 	}
-	x, y := r.colocatedScore(a, nodeA), r.colocatedScore(b, nodeB)
+	x, y := r.knownColocatedScore(a, nodeA), r.knownColocatedScore(b, nodeB)
 	switch {
 	case x > y:
 		return -1
@@ -252,6 +252,27 @@ func (r *run) compareByColocation(a status.ResID, nodeA status.NodeID, b status.
 		return 1
 	}
 	return 0
+}
+
+// sortInstances puts a collective's instances in the order in which they are placed. Nothing is decided meanwhile, so what
+// is found out about an instance holds until all are sorted.
+func (r *run) sortInstances(list []status.ResID) {
+	r.colocatedScores = map[resNode]int32{}
+	slices.SortStableFunc(list, r.compareInstances)
+	r.colocatedScores = nil
+}
+
+// knownColocatedScore is colocatedScore, found out once while instances are sorted.
+func (r *run) knownColocatedScore(i status.ResID, n status.NodeID) int32 {
+	if r.colocatedScores == nil {
+		return r.colocatedScore(i, n)
+	}
+	score, known := r.colocatedScores[resNode{i, n}]
+	if !known {
+		score = r.colocatedScore(i, n)
+		r.colocatedScores[resNode{i, n}] = score
+	}
+	return score
 }
 
 // colocatedScore is the score of an instance's current node with the preferences of what is colocated with its collective.

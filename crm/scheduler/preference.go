@@ -39,6 +39,13 @@ func (r *run) addColocatedScores(source, target status.ResID, nodes table, c *co
 		r.res[source].merging = false
 		return nodes
 	}
+	if factor == 0 && nodes != nil {
+		// So far away that the factor has become nothing: no preference from here or further on counts any more.
+		if sel&selectNonnegative == 0 || sel&selectActive != 0 && !r.anyUsable(nodes) {
+			return nodes
+		}
+		return allowUnusable(slices.Clone(nodes))
+	}
 	st.merging = true
 	defer func() { r.res[source].merging = false }()
 	var work table
@@ -70,13 +77,19 @@ func (r *run) addColocatedScores(source, target status.ResID, nodes table, c *co
 		return nodes
 	}
 	if sel&selectNonnegative != 0 {
-		for i := range work {
-			if work[i].score == unusable {
-				work[i].score = 1
-			}
-		}
+		allowUnusable(work)
 	}
 	return work
+}
+
+// allowUnusable gives the nodes that were not to be considered the least preference again.
+func allowUnusable(t table) table {
+	for i := range t {
+		if t[i].score == unusable {
+			t[i].score = 1
+		}
+	}
+	return t
 }
 
 // addMatchingScores adds to each node the best score the source has on a node that agrees in the colocation's attribute.

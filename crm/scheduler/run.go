@@ -41,6 +41,8 @@ type run struct {
 	trace        *trace
 	byName       map[string][]status.ResID // primitives by the names their history may have
 	deferred     []status.DeferredCheck
+	// colocatedScores are kept while instances are sorted; nil else.
+	colocatedScores map[resNode]int32
 }
 
 type resNode struct {
