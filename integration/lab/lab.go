@@ -243,7 +243,8 @@ func (l *Lab) Boot(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Put shows a program of the machine outside to all nodes as /lab/bin/NAME.
+// Put shows a program of the machine outside to all nodes as /lab/bin/NAME,
+// which is first on their PATH.
 func (l *Lab) Put(outside string) (inside string, err error) {
 	name := filepath.Base(outside)
 	if err := os.MkdirAll(filepath.Join(l.share, "bin"), 0o755); err != nil {

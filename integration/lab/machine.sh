@@ -1,5 +1,7 @@
 #!/bin/sh
 # machine.sh goes on where init.sh ends, inside the node's own root.
+# What the harness puts there comes before what the machine outside has.
+export PATH=/lab/bin:$PATH
 echo "$LAB_NODE" >/proc/sys/kernel/hostname
 echo "$LAB_NODE" >/etc/hostname
 echo "127.0.0.1 localhost $LAB_NODE" >/etc/hosts

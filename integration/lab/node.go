@@ -33,7 +33,7 @@ type Node struct {
 	Memory  int        // MiB; 256 unless set
 	Modules []string   // kernel modules loaded at boot, with parameters in Kernel
 	Kernel  []string   // further words for the kernel, such as softdog.soft_margin=4
-	Env     []string   // NAME=value for every command run
+	Env     []string   // NAME=value for every command run; its program is looked up without them
 	// Disks are files outside that are further disks, /dev/ubdb and on. The same
 	// file in two nodes is a shared disk; use O_DIRECT.
 	Disks []string

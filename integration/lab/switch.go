@@ -11,14 +11,14 @@ import (
 )
 
 // Mode is how the power switch behaves. It counts for on, off and reboot;
-// status, monitor and list always tell what is, except where said.
+// status, monitor and list always tell what is.
 type Mode int
 
 // The modes.
 const (
 	SwitchOK    Mode = iota
 	SwitchSlow       // does it after SwitchDelay
-	SwitchFails      // does nothing and says so; monitor fails too
+	SwitchFails      // does nothing and says so; its relays are stuck
 	SwitchLies       // does nothing and says it did
 )
 
@@ -89,9 +89,6 @@ const (
 )
 
 func (s *Switch) act(mode Mode, call line.FenceCall) line.FenceAnswer {
-	if mode == SwitchFails && call.Action != "list" && call.Action != "status" {
-		return line.FenceAnswer{Code: fenceFailed, Err: "the power switch does not work"}
-	}
 	switch call.Action {
 	case "monitor":
 		return line.FenceAnswer{}
@@ -112,7 +109,10 @@ func (s *Switch) act(mode Mode, call line.FenceCall) line.FenceAnswer {
 		}
 		return line.FenceAnswer{Code: fenceOff, Out: "Status: OFF\n"}
 	}
-	if mode == SwitchLies {
+	switch mode {
+	case SwitchFails:
+		return line.FenceAnswer{Code: fenceFailed, Err: "the relay is stuck"}
+	case SwitchLies:
 		return line.FenceAnswer{}
 	}
 	if mode == SwitchSlow {
