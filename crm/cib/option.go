@@ -54,5 +54,7 @@ func (v *validator) nvpair(at Path, e *Element) {
 	}
 	if wrong := check(value); wrong != "" {
 		v.add(Warning, at, "%s=%q is not valid, so the default is used: %s", e.Get("name"), value, wrong)
+	} else if e.Get("name") == "clone-max" {
+		v.cloneMax(at, value)
 	}
 }

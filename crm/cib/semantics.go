@@ -168,6 +168,7 @@ func (v *validator) bundle(at Path, e *Element) {
 		switch c.name {
 		case "docker", "podman", "rkt":
 			containers++
+			v.bound(at, "replicas", c.Get("replicas"), MaxReplicas)
 		case "primitive":
 			primitives++
 		}

@@ -59,6 +59,10 @@ func TestProblems(t *testing.T) {
 			`warning: /cib/configuration/resources/primitive[@id='x'] line 4: the operations "o1x" and "o2x" have the same name and interval: only one will run`},
 		{"configuration", `<fencing-topology><fencing-level id="f" index="1" target="a" devices="p,gone"/></fencing-topology>`,
 			`warning: /cib/configuration/fencing-topology/fencing-level[@id='f'] line 5: the device "gone" is no resource: the level cannot succeed`},
+		{"resources", `<clone id="c"><meta_attributes id="cm"><nvpair id="cx" name="clone-max" value="20000000"/></meta_attributes><primitive id="x" class="lsb" type="x"/></clone>`,
+			`warning: /cib/configuration/resources/clone[@id='c']/meta_attributes[@id='cm']/nvpair[@id='cx'] line 4: clone-max="20000000" is more than this program makes: 1000 will be, write that or less`},
+		{"resources", `<bundle id="b"><podman image="i" replicas="10000000"/></bundle>`,
+			`warning: /cib/configuration/resources/bundle[@id='b'] line 4: replicas="10000000" is more than this program makes: 250 will be, write that or less`},
 	} {
 		var got []string
 		for _, p := range Validate(inSection(t, c.section, c.xml)) {

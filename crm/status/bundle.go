@@ -2,6 +2,7 @@ package status
 
 import (
 	"fmt"
+	"math"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -23,12 +24,13 @@ const (
 func (u *unpacker) addBundle(r ResID) {
 	c := u.s.Resources[r].Config
 	spec := c.Bundle
-	b := &BundleState{Image: spec.Image, Member: NoRes, PerHost: max(1, int(number(spec.ReplicasPerHost, 1))),
-		PromotedMax: int(max(0, number(spec.PromotedMax, 0)))}
-	replicas := int(max(1, number(spec.Replicas, 1)))
+	b := &BundleState{Image: spec.Image, Member: NoRes, PerHost: max(1, int(min(number(spec.ReplicasPerHost, 1), math.MaxInt32))),
+		PromotedMax: int(min(max(0, number(spec.PromotedMax, 0)), math.MaxInt32))}
+	replicas := int(min(max(1, number(spec.Replicas, 1)), math.MaxInt32))
 	if spec.Replicas == "" && b.PromotedMax > 0 {
 		replicas = b.PromotedMax
 	}
+	replicas = u.within(c, "replicas", replicas)
 	networked := spec.IPRangeStart != "" || spec.ControlPort != ""
 	if spec.IPRangeStart == "" && spec.ControlPort != "" {
 		b.PerHost = 1

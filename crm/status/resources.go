@@ -3,6 +3,7 @@ package status
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -77,7 +78,9 @@ func (u *unpacker) add(c *model.Resource, parent ResID, instance string) ResID {
 			}
 		}
 	case model.Clone:
-		for range max(rsc.Clone.Max, 1) {
+		made := u.within(c, "clone-max", rsc.Clone.Max)
+		rsc.Clone.Max = min(rsc.Clone.Max, made)
+		for range made {
 			u.addInstance(r)
 		}
 	case model.Bundle:
@@ -307,7 +310,7 @@ func (u *unpacker) decodeClone(r *Resource, c *model.Resource) {
 		if !set {
 			return otherwise
 		}
-		return int(max(number(v, 0), 0))
+		return int(min(max(number(v, 0), 0), math.MaxInt32))
 	}
 	o := &CloneOptions{NodeMax: count("clone-node-max", "", 1), Max: count("clone-max", "", max(1, len(u.s.Nodes))),
 		Ordered: True(r.Meta["ordered"]), Interleave: True(r.Meta["interleave"])}
