@@ -307,7 +307,7 @@ func (d *daemon) serve(ctx context.Context, stop context.CancelCauseFunc) error 
 }
 
 // watchdogTimeout is asked of the device; stonith-watchdog-timeout must be at
-// least twice what the device then says (timing.md, G).
+// least twice what the device then says (the give-up bound, crm/lease/DESIGN.md).
 const watchdogTimeout = 5 * time.Second
 
 // mayLive says whether the watchdog is to be fed: the node has its lease, or

@@ -10,7 +10,7 @@
 // Invariants:
 //   - Nothing is ordered, fenced or proposed unless this node holds the DC's office.
 //   - Nothing is planned in a new term before every node that may act has
-//     acknowledged the term or is lost, and the CIB says so (timing.md, D4).
+//     acknowledged the term or is lost, and the CIB says so (crm/lease/DESIGN.md).
 //   - A start, promotion or migration is on record in the CIB as pending before
 //     it is ordered, so that a later DC knows where it may be running.
 //   - An action sent to a node that is then lost has failed with an unknown

@@ -142,7 +142,7 @@ func Open(o Options) (*Membership, error) {
 	return m, nil
 }
 
-// config is memberlist's LAN profile with the intervals of timing.md §5:
+// config is memberlist's LAN profile with longer intervals, since nothing acts on its opinion:
 // membership is shown, not acted on, so quiet matters more than speed.
 func config(o Options, ring *memberlist.Keyring, v *view, carrier *carrier) *memberlist.Config {
 	c := memberlist.DefaultLANConfig()

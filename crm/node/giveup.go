@@ -7,7 +7,7 @@ import (
 	"systole/resources"
 )
 
-// The give-up bound, G of timing.md: how long after the end of this node's lease
+// The give-up bound, G of crm/lease/DESIGN.md: how long after the end of this node's lease
 // something exclusive may still be running here. Without fencing the DC takes the
 // node's silence for proof only after it, so it must know the bound before anything
 // that raises it is begun: the node promises it in its beats, the DC commits it, and

@@ -23,7 +23,7 @@ import (
 //
 // There is no replay window, since replay is harmless by protocol: a lease is
 // counted from the beat's own sending, which the grant only echoes, and older
-// terms and sequences are ignored (timing.md §3, point 6).
+// terms and sequences are ignored (crm/lease/DESIGN.md).
 const (
 	saltSize     = 16
 	nonceSize    = 12
