@@ -94,28 +94,27 @@ func (h host) Admit(ctx context.Context, e cluster.Entrant) error {
 	return h.n.store.AddNonvoter(ctx, e.RaftID, e.Addr)
 }
 
-// configure puts a node into the CIB. A witness is a node that never runs
-// anything: on standby for good, and not even probed.
+// configure puts a node into the CIB, or makes one that is there a witness or no
+// longer one. A witness is a node that never runs anything: on standby for good,
+// and not even probed.
 func (n *Node) configure(ctx context.Context, e cluster.Entrant) error {
 	for {
 		c := n.CIB()
-		if slices.Contains(nodeNames(c), e.Name) {
+		op := command.Op{Kind: cib.OpCreate, Section: "nodes"}
+		node := cib.New("node", "id", nextNodeID(c), "uname", e.Name)
+		for known := range c.Section("nodes").Each("node") {
+			if known.Get("uname") == e.Name {
+				op.Kind, node = cib.OpReplace, known
+			}
+		}
+		if op.Kind == cib.OpReplace && isWitness(node) == e.Witness {
 			return nil
 		}
-		id := nextNodeID(c)
-		node := cib.New("node", "id", id, "uname", e.Name)
-		if e.Witness {
-			set := cib.New("instance_attributes", "id", "nodes-"+id)
-			for _, name := range []string{"standby", "witness"} {
-				set = set.Append(cib.New("nvpair", "id", "nodes-"+id+"-"+name, "name", name, "value", "true"))
-			}
-			set = set.Append(cib.New("nvpair", "id", "nodes-"+id+"-discovery", "name", "resource-discovery-enabled", "value", "false"))
-			node = node.WithChildren(set)
-		}
+		op.Data = asWitness(node, e.Witness).String()
 		v := c.Version()
 		entry := n.entry(command.KindCIB)
 		entry.Client = "crm cluster join"
-		entry.Change = &command.Change{Expected: &v, Ops: []command.Op{{Kind: cib.OpCreate, Section: "nodes", Data: node.String()}}}
+		entry.Change = &command.Change{Expected: &v, Ops: []command.Op{op}}
 		p, err := n.propose(ctx, entry)
 		if err != nil {
 			return err
@@ -124,6 +123,47 @@ func (n *Node) configure(ctx context.Context, e cluster.Entrant) error {
 			continue // somebody was faster; the id may be taken now
 		}
 		return p.Reply.Err()
+	}
+}
+
+// witnessAttrs are what keeps resources and probes away from a witness.
+var witnessAttrs = []struct{ name, value string }{{"standby", "true"}, {"witness", "true"}, {"resource-discovery-enabled", "false"}}
+
+// asWitness is a nodes/node with the attributes of a witness, or without them.
+func asWitness(node *cib.Element, witness bool) *cib.Element {
+	kept := node.WithChildren()
+	for _, set := range node.Children() {
+		var pairs []*cib.Element
+		for _, nv := range set.Children() {
+			if set.Name() != "instance_attributes" || !slices.ContainsFunc(witnessAttrs, func(a struct{ name, value string }) bool { return a.name == nv.Get("name") }) {
+				pairs = append(pairs, nv)
+			}
+		}
+		if len(pairs) > 0 {
+			kept = kept.Append(set.WithChildren(pairs...))
+		}
+	}
+	if !witness {
+		return kept
+	}
+	id := "witness-" + node.ID()
+	set := cib.New("instance_attributes", "id", id)
+	for _, a := range witnessAttrs {
+		set = set.Append(cib.New("nvpair", "id", id+"-"+a.name, "name", a.name, "value", a.value))
+	}
+	return kept.Append(set)
+}
+
+// markWitness sees to it that the CIB knows of a witness that only its own
+// configuration made one.
+func (n *Node) markWitness(ctx context.Context) {
+	for n.cfg.Witness && sleep(ctx, voterInterval) {
+		if !slices.Contains(nodeNames(n.CIB()), n.cfg.Name) {
+			continue
+		}
+		if err := n.configure(ctx, cluster.Entrant{Name: n.cfg.Name, Witness: true}); err == nil {
+			return
+		}
 	}
 }
 

@@ -166,6 +166,7 @@ type Node struct {
 	fenced   fencing.History
 	attrs    attributes
 	meter    meter
+	manuals  *manuals
 
 	incarnation uint64
 	started     time.Time
@@ -197,7 +198,7 @@ func New(cfg Config) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{
-		cfg: cfg, log: cfg.Log, store: st, started: time.Now(), inputs: newQueue[savedInput](),
+		cfg: cfg, log: cfg.Log, store: st, started: time.Now(), inputs: newQueue[savedInput](), manuals: newManuals(),
 		hurry: make(chan struct{}, 1), kicked: make(chan struct{}, 1), ordered: make(chan struct{}),
 	}
 	n.attrs.due = make(chan struct{}, 1)
@@ -259,8 +260,10 @@ func (n *Node) Run(ctx context.Context) error {
 	part("director", never(n.director.run))
 	part("inputs", never(n.saveInputs))
 	part("attributes", never(n.writeAttrs))
+	part("manuals", never(n.readManuals))
 	part("office", never(h.markOffice))
 	part("voters", never(n.keepVoters))
+	part("witness", never(n.markWitness))
 	for _, s := range n.servers() {
 		part("server "+s.name, s.run)
 	}

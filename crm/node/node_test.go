@@ -12,6 +12,7 @@ import (
 	"systole/crm/api"
 	"systole/crm/attrs"
 	"systole/crm/cib"
+	"systole/crm/cluster"
 	"systole/resources"
 )
 
@@ -242,6 +243,36 @@ func TestFailedStartMovesOn(t *testing.T) {
 		if n, _ := transient(c.dc().CIB(), "a", "fail-count-r1#start_0"); n != "INFINITY" {
 			t.Errorf("fail count %q", n)
 		}
+	})
+}
+
+// A node that comes back as a witness is known as one, and the other way round.
+func TestWitnessOfAKnownName(t *testing.T) {
+	node, err := cib.Parse([]byte(`<node id="3" uname="c"><instance_attributes id="nodes-3"><nvpair id="x" name="site" value="north"/></instance_attributes></node>`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	witness := asWitness(node, true)
+	if !isWitness(witness) || isWitness(asWitness(witness, false)) {
+		t.Errorf("as a witness: %s; no longer: %s", witness, asWitness(witness, false))
+	}
+	if back := asWitness(witness, false); back.String() != node.String() {
+		t.Errorf("its own attributes changed: %s", back)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		c := grow(t, 3, 1, noFencing...)
+		c.until("settled", c.settled)
+		if err := c.dc().configure(t.Context(), cluster.Entrant{Name: "c", Witness: true}); err != nil {
+			t.Fatal(err)
+		}
+		c.until("c is a witness", func() bool {
+			for e := range c.dc().CIB().Section("nodes").Each("node") {
+				if e.Get("uname") == "c" {
+					return isWitness(e) && e.ID() == "3"
+				}
+			}
+			return false
+		})
 	})
 }
 
