@@ -95,6 +95,11 @@ sim-mutants: ## break the product on purpose; each break must turn the simulatio
 chaos: build demo-tool ## real daemons in namespaces under seeded faults (SEED= TIME=60s)
 	@bin/systole-demo chaos $(if $(SEED),--seed $(SEED)) --time $(TIME)
 
+lab: build ## real kernels: power cuts, frozen nodes, fencing, in User-Mode Linux (RUN=name for one suite; root)
+	$(BUILD) -o bin/lab-guest ./integration/lab/guest
+	SYSTOLE_LAB=1 SYSTOLE_LAB_BIN=$(CURDIR)/bin SYSTOLE_LAB_DIR=$(CURDIR)/build/lab \
+		go test -count=1 -timeout 20m -p 1 -v $(if $(RUN),./integration/lab/$(RUN),./integration/lab/...)
+
 prop: ## property tests with CHECKS random inputs each
 	go test -count=1 -run Prop -timeout 60m $$(git grep -l pgregory.net/rapid -- '*_test.go' | xargs -n1 dirname | sort -u | sed 's,^,./,') -rapid.checks=$(CHECKS)
 
@@ -143,4 +148,4 @@ ci-bare: ## run .ci/run in a fresh Debian 12 root plus Go (root; needs debootstr
 clean: ## remove what was built
 	rm -rf bin build
 
-.PHONY: help build install demo demo-down demo-tool check test race sim sim-mutants chaos prop fuzz parity golden cover vuln bench bench-failover bench-quiet ci-bare clean
+.PHONY: help build install demo demo-down demo-tool check test race sim sim-mutants chaos lab prop fuzz parity golden cover vuln bench bench-failover bench-quiet ci-bare clean
