@@ -31,6 +31,7 @@ type Parameter struct {
 	Unique     bool // no two resources may have the same value
 	Reloadable bool // a change needs no restart (OCF 1.1; sent as unique="0" to readers of 1.0)
 	Deprecated bool
+	Private    bool // reports hide its value
 	Short      string
 	Long       string
 	// Getopt is the command-line form fence agents name, "--ip=[ip]".
@@ -96,6 +97,9 @@ func (m *Metadata) XML() []byte {
 		}
 		if p.Deprecated {
 			as = append(as, attr{"deprecated", "1"})
+		}
+		if p.Private {
+			as = append(as, attr{"private", "1"})
 		}
 		tag(&b, 4, "parameter", as, ">")
 		desc(&b, 6, p.Long, p.Short)
@@ -226,6 +230,7 @@ type xmlParam struct {
 	Required    string    `xml:"required,attr"`
 	Reloadable  string    `xml:"reloadable,attr"`
 	Deprecated  string    `xml:"deprecated,attr"`
+	Private     string    `xml:"private,attr"`
 	Long        []xmlText `xml:"longdesc"`
 	Short       []xmlText `xml:"shortdesc"`
 	Getopt      struct {
@@ -248,7 +253,7 @@ type xmlText struct {
 func (p xmlParam) parameter() Parameter {
 	q := Parameter{
 		Name: p.Name, Type: ParamType(p.Content.Type), Default: p.Content.Default, Required: isTrue(p.Required),
-		Unique: isTrue(p.Unique) || p.UniqueGroup != "", Reloadable: isTrue(p.Reloadable), Deprecated: isTrue(p.Deprecated),
+		Unique: isTrue(p.Unique) || p.UniqueGroup != "", Reloadable: isTrue(p.Reloadable), Deprecated: isTrue(p.Deprecated), Private: isTrue(p.Private),
 		Short: english(p.Short, ""), Long: english(p.Long, ""), Getopt: p.Getopt.Mixed,
 	}
 	for _, o := range p.Content.Options {

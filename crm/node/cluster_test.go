@@ -60,6 +60,7 @@ type world struct {
 	twice  []string                   // moments with a resource active twice
 	slow   time.Duration              // every start and stop takes this long
 	failOn map[string]resources.Code  // "start r a" → code
+	meta   string                     // metadata of every agent
 }
 
 func (w *world) Execute(ctx context.Context, op resources.Op) resources.Result {
@@ -113,7 +114,7 @@ func (w *world) Fence(_ context.Context, c fencing.Call) resources.Result {
 	return resources.Result{}
 }
 
-func (w *world) MetaData(context.Context) ([]byte, error) { return nil, nil }
+func (w *world) MetaData(context.Context) ([]byte, error) { return []byte(w.meta), nil }
 
 // off ends everything on a machine, as a power cut does.
 func (w *world) off(node string) {

@@ -84,8 +84,9 @@ func number(s string) int64 {
 }
 
 // extra are the further attributes of an lrm_rsc_op.
-func extra(op resources.Op) map[string]string {
-	out := map[string]string{"on_node": op.Node, "op-digest": digest(op)}
+func extra(op resources.Op, m manual) map[string]string {
+	out := digests(op, m)
+	out["on_node"] = op.Node
 	for _, name := range []string{"migrate_source", "migrate_target"} {
 		if v := op.Meta[name]; v != "" {
 			out[name] = v

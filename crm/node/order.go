@@ -121,6 +121,10 @@ func (n *Node) accept(ctx context.Context, m orderMessage) *refusal {
 	if !n.stopIsCovered(m) {
 		return &refusal{Reason: "the DC has not yet recorded how long the stop of this resource may take", Later: true}
 	}
+	n.manuals.ask(m.Op.Agent, true)
+	if m.Op.Action == resources.ActionReloadAgent && n.manuals.of(ctx, m.Op.Agent).reload == resources.ActionReload {
+		m.Op.Action = resources.ActionReload
+	}
 	err := n.exec.Execute(ctx, executor.Order{Op: m.Op, Key: m.Key, StopTimeout: m.StopTimeout, StartDelay: m.StartDelay})
 	switch {
 	case err == nil:

@@ -20,7 +20,7 @@ func (n *Node) report(ctx context.Context, batch []executor.Report) error {
 	c := n.CIB()
 	e := n.entry(command.KindResult)
 	for _, r := range batch {
-		e.Results = append(e.Results, n.result(c, r))
+		e.Results = append(e.Results, n.result(ctx, c, r))
 		n.note(r)
 	}
 	for {
@@ -73,7 +73,7 @@ func (n *Node) note(r executor.Report) {
 }
 
 // result makes the log's form of a report.
-func (n *Node) result(c *cib.CIB, r executor.Report) command.Result {
+func (n *Node) result(ctx context.Context, c *cib.CIB, r executor.Report) command.Result {
 	if r.Key == "" {
 		r.Key = ownKey(r)
 	}
@@ -92,8 +92,20 @@ func (n *Node) result(c *cib.CIB, r executor.Report) command.Result {
 		out.LastChange = time.Now()
 	}
 	out.Failure = failure(c, r)
-	out.Extra = extra(r.Op)
+	out.Extra = extra(r.Op, n.manuals.of(ctx, r.Op.Agent))
+	if r.Op.Action == resources.ActionReload || r.Op.Action == resources.ActionReloadAgent {
+		out.Operation = string(afterReload(r.Result))
+	}
 	return out
+}
+
+// afterReload is the operation a reload stands for in the history: the resource is as if it had just been
+// started with its new parameters, or it was found failed.
+func afterReload(r resources.Result) resources.Action {
+	if r.Status == resources.StatusDone && r.Code == resources.OK {
+		return resources.ActionStart
+	}
+	return resources.ActionMonitor
 }
 
 // ownKey is the transition key of an operation that no DC ordered: the node's own
