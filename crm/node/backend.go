@@ -361,11 +361,28 @@ func (b backend) Watch(ctx context.Context, after uint64) iter.Seq2[api.Event, e
 	}
 }
 
+// Agents implements api.Backend: the classes, or a class's types, those of all OCF providers as provider:type.
 func (b backend) Agents(_ context.Context, class, provider string) ([]string, error) {
 	if b.n.cfg.Catalog == nil {
 		return nil, nil
 	}
-	return b.n.cfg.Catalog.List(class, provider)
+	switch {
+	case class == "":
+		return b.n.cfg.Catalog.Classes(), nil
+	case class != string(resources.ClassOCF) || provider != "":
+		return b.n.cfg.Catalog.List(class, provider)
+	}
+	var out []string
+	for _, p := range b.n.cfg.Catalog.Providers("") {
+		types, err := b.n.cfg.Catalog.List(class, p)
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range types {
+			out = append(out, p+":"+t)
+		}
+	}
+	return out, nil
 }
 
 func (b backend) AgentMeta(ctx context.Context, agent string) ([]byte, error) {

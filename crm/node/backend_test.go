@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -9,6 +10,7 @@ import (
 
 	"systole/crm/api"
 	"systole/crm/cib"
+	"systole/resources"
 )
 
 // Everything the tools ask for works on a node that is not the DC.
@@ -154,4 +156,31 @@ func TestLostQuorum(t *testing.T) {
 			t.Errorf("status: quorum %v, %v", s.Quorum, err)
 		}
 	})
+}
+
+// catalog is what is installed on a toy node.
+type catalog struct{}
+
+func (catalog) Classes() []string         { return []string{"ocf", "systemd"} }
+func (catalog) Providers(string) []string { return []string{"heartbeat", "systole"} }
+
+func (catalog) List(class, provider string) ([]string, error) {
+	return []string{class + provider + "A", class + provider + "B"}, nil
+}
+
+func (catalog) MetaData(context.Context, resources.AgentID) ([]byte, error) { return nil, nil }
+
+// GET /agents as crm/api's client documents it.
+func TestAgentLists(t *testing.T) {
+	b := backend{&Node{cfg: Config{Catalog: catalog{}}}}
+	for _, c := range []struct{ class, provider, want string }{
+		{"", "", "[ocf systemd]"},
+		{"ocf", "", "[heartbeat:ocfheartbeatA heartbeat:ocfheartbeatB systole:ocfsystoleA systole:ocfsystoleB]"},
+		{"ocf", "systole", "[ocfsystoleA ocfsystoleB]"},
+		{"systemd", "", "[systemdA systemdB]"},
+	} {
+		if got, err := b.Agents(t.Context(), c.class, c.provider); err != nil || fmt.Sprint(got) != c.want {
+			t.Errorf("class %q, provider %q: %v, %v; want %s", c.class, c.provider, got, err, c.want)
+		}
+	}
 }

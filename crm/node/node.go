@@ -135,6 +135,9 @@ type Inputs interface {
 
 // Catalog is what agents are installed here.
 type Catalog interface {
+	Classes() []string
+	// Providers are those that have the type, or all when typ is "".
+	Providers(typ string) []string
 	List(class, provider string) ([]string, error)
 	MetaData(ctx context.Context, id resources.AgentID) ([]byte, error)
 }
