@@ -154,6 +154,19 @@ func (r *Registry) Twin(id resources.AgentID) (resources.AgentID, bool) {
 	return twin, ok && id.Class == resources.ClassOCF && (id.Provider == "heartbeat" || id.Provider == "pacemaker")
 }
 
+// Runs is the agent that answers for an id: the native twin where the script is not installed,
+// else the one asked for.
+func (r *Registry) Runs(id resources.AgentID) resources.AgentID {
+	twin, ok := r.Twin(id)
+	if !ok {
+		return id
+	}
+	if _, err := r.cfg.OCF.Find(id); err == nil {
+		return id
+	}
+	return twin
+}
+
 // Classes are the classes agents can be of, sorted.
 func (r *Registry) Classes() []string {
 	return []string{string(resources.ClassLSB), string(resources.ClassOCF), string(resources.ClassService), string(resources.ClassStonith), string(resources.ClassSystemd)}

@@ -159,7 +159,7 @@ func (d *daemon) build(local net.Listener, realtime string, stop context.CancelC
 		Fabric: d.fabric, Clock: store.Boottime, Timing: d.timing, Planner: recheck.Planner(plan), Log: d.log,
 		Store: store.Config{Dir: d.dir.StorePath(), Incarnation: d.id.ID, Bootstrap: first},
 		Peers: d.peers, Voters: d.conf.Voters, Gossip: d.opinions, Warnings: d.warnings,
-		Lookup: d.agents.Lookup, Catalog: d.agents, Fencer: fencer{d.agents}, Harmless: harmless(d.guard != nil),
+		Lookup: d.agents.Lookup, Catalog: d.agents, Fencer: fencer{d.agents}, Harmless: harmless(d.guard != nil, d.agents.Runs),
 		State:  executor.FileStore(filepath.Join(d.conf.RunDir, "lrm.json")),
 		Right:  &rightFile{path: filepath.Join(d.conf.RunDir, "lease")},
 		Inputs: &inputDir{path: filepath.Join(d.conf.ClusterDir, "inputs"), keep: d.conf.Inputs},
