@@ -84,7 +84,10 @@ func (u *unpacker) transientAttributes(n *Node, state *cib.Element) {
 	if f := n.Attributes["#feature-set"]; f != "" {
 		n.Feature = f
 	}
-	n.Standby = n.Standby || True(n.Attributes["standby"])
+	// A witness votes and refuses every order: nothing is started or looked for there.
+	witness := True(n.Attributes["witness"])
+	n.DiscoveryOff = n.DiscoveryOff || witness
+	n.Standby = n.Standby || witness || True(n.Attributes["standby"])
 	n.Maintenance = n.Maintenance || True(n.Attributes["maintenance"])
 }
 
