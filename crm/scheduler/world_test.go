@@ -22,6 +22,7 @@ type world struct {
 	quorum bool
 	nodes  []*worldNode
 	call   int
+	state  []*cib.Element // what the status section holds beside the nodes: tickets
 	agents map[string]*cib.Element // primitives by name
 	params map[string]map[string]string
 }
@@ -31,6 +32,7 @@ type worldNode struct {
 	state   []string // attribute pairs of node_state
 	attrs   [][2]string
 	history map[string][]*cib.Element // operations by resource
+	locks   map[string]string         // resource to the instant its shutdown lock began, in seconds
 }
 
 // fataler is what a test of either kind can do.
@@ -42,11 +44,14 @@ type fataler interface {
 // parseWorld reads a text whose lines starting with @ tell of nodes and operations:
 //
 //	@no-quorum
-//	@node NAME [lost|unproven|gone|left]
+//	@node NAME [lost|unproven|gone|left|remote]
 //	@attr NODE NAME VALUE
-//	@op NODE RESOURCE TASK[=INTERVAL_MS] RC [pending]
+//	@op NODE RESOURCE TASK[=INTERVAL_MS] RC [pending|changed|reloadable|from=NODE|to=NODE]
+//	@lock NODE RESOURCE SECONDS_AGO
+//	@ticket NAME [granted|revoked|standby]
 //
-// Everything else is configuration.
+// "changed" says the parameters were others then, "reloadable" that only such as the agent can reload were; "from" and "to"
+// name the other node of a migration. Everything else is configuration; "node NAME ..." gives a node its attributes.
 func parseWorld(t fataler, text string) *world {
 	t.Helper()
 	var conf, facts []string
@@ -89,6 +94,19 @@ func (w *world) index(e *cib.Element) {
 			}
 			w.params[c.ID()] = params
 		}
+		if c.Name() == "bundle" {
+			for i := range 3 {
+				w.agents[fmt.Sprintf("%s-docker-%d", c.ID(), i)] = cib.New("primitive", "class", "ocf", "provider", "heartbeat", "type", "docker")
+				w.agents[fmt.Sprintf("%s-%d", c.ID(), i)] = cib.New("primitive", "class", "ocf", "provider", "pacemaker", "type", "remote")
+			}
+		}
+		if guest := c.Child("meta_attributes"); c.Name() == "primitive" {
+			for nv := range guest.Each("nvpair") {
+				if nv.Get("name") == "remote-node" {
+					w.agents[nv.Get("value")] = cib.New("primitive", "class", "ocf", "provider", "pacemaker", "type", "remote")
+				}
+			}
+		}
 		w.index(c)
 	}
 }
@@ -102,6 +120,15 @@ func (w *world) fact(f []string) error {
 	case len(f) == 4 && f[0] == "attr":
 		n := w.find(f[1])
 		n.attrs = append(n.attrs, [2]string{f[2], f[3]})
+	case len(f) == 4 && f[0] == "lock":
+		ago, err := strconv.ParseInt(f[3], 10, 64)
+		if err != nil {
+			return err
+		}
+		w.find(f[1]).locks[f[2]] = strconv.FormatInt(now.Unix()-ago, 10)
+	case len(f) == 3 && f[0] == "ticket":
+		w.state = append(w.state, cib.New("ticket_state", "id", f[1],
+			"granted", strconv.FormatBool(f[2] != "revoked"), "standby", strconv.FormatBool(f[2] == "standby")))
 	case len(f) >= 5 && f[0] == "op":
 		task, ms, _ := strings.Cut(f[3], "=")
 		return w.op(f[1], f[2], task, ms, f[4], append(f[5:], "")[0])
@@ -121,7 +148,7 @@ func (w *world) find(name string) *worldNode {
 }
 
 func (w *world) node(name, kind string) *worldNode {
-	n := &worldNode{name: name, history: map[string][]*cib.Element{}}
+	n := &worldNode{name: name, history: map[string][]*cib.Element{}, locks: map[string]string{}}
 	online := []string{"in_ccm", "true", "crmd", "online", "join", "member", "expected", "member"}
 	switch kind {
 	case "lost":
@@ -131,6 +158,8 @@ func (w *world) node(name, kind string) *worldNode {
 	case "left":
 		n.state = []string{"in_ccm", "false", "crmd", "offline", "join", "down", "expected", "down"}
 	case "gone":
+	case "remote":
+		n.state = []string{"remote_node", "true", "in_ccm", "true"}
 	default:
 		n.state = online
 	}
@@ -158,11 +187,25 @@ func (w *world) op(node, resource, task, ms, rc, extra string) error {
 		params["CRM_meta_timeout"] = "20000" // a recurring operation's timeout counts
 	}
 	ms = orZero(ms)
-	n.history[resource] = append(n.history[resource], cib.New("lrm_rsc_op", "id", resource+"_"+task+"_"+ms,
+	entry := cib.New("lrm_rsc_op", "id", resource+"_"+task+"_"+ms,
 		"operation", task, "interval", ms, "call-id", strconv.Itoa(w.call), "rc-code", rc, "op-status", opStatus,
 		"crm_feature_set", "3.19.0", "op-digest", status.DigestOf(params), "last-rc-change", strconv.FormatInt(now.Unix()-1000+int64(w.call), 10),
 		"transition-key", "1:1:"+target+":11111111-2222-3333-4444-555555555555",
-		"transition-magic", opStatus+":"+rc+";1:1:"+target+":11111111-2222-3333-4444-555555555555"))
+		"transition-magic", opStatus+":"+rc+";1:1:"+target+":11111111-2222-3333-4444-555555555555")
+	if w.params[base] == nil {
+		entry = entry.Without("op-digest") // an agent of the cluster's own: what it gets is not ours to say
+	}
+	switch kind, other, _ := strings.Cut(extra, "="); kind {
+	case "changed":
+		entry = entry.With("op-digest", "0")
+	case "reloadable":
+		entry = entry.With("op-digest", "0").With("op-force-restart", " none ").With("op-restart-digest", status.DigestOf(nil))
+	case "from":
+		entry = entry.With("migrate_source", other).With("migrate_target", node)
+	case "to":
+		entry = entry.With("migrate_source", node).With("migrate_target", other)
+	}
+	n.history[resource] = append(n.history[resource], entry)
 	return nil
 }
 
@@ -173,12 +216,24 @@ func orZero(s string) string {
 	return s
 }
 
+// described is a node as the configuration has it, or else with its name alone.
+func (w *world) described(name string) *cib.Element {
+	for e := range w.conf.Child("nodes").Each("node") {
+		if e.Get("uname") == name {
+			return e.With("id", name)
+		}
+	}
+	return cib.New("node", "id", name, "uname", name)
+}
+
 // root is the whole CIB.
 func (w *world) root() *cib.Element {
 	nodes := cib.New("nodes")
 	states := cib.New("status")
 	for _, n := range w.nodes {
-		nodes = nodes.Append(cib.New("node", "id", n.name, "uname", n.name))
+		if !slices.Contains(n.state, "remote_node") {
+			nodes = nodes.Append(w.described(n.name))
+		}
 		if n.state == nil {
 			continue
 		}
@@ -194,11 +249,17 @@ func (w *world) root() *cib.Element {
 			if p := a.Get("provider"); p != "" {
 				e = e.With("provider", p)
 			}
+			if since := n.locks[name]; since != "" {
+				e = e.With("shutdown-lock", since)
+			}
 			resources = resources.Append(e.Append(n.history[name]...))
 		}
 		state := cib.New("node_state", append([]string{"id", n.name, "uname", n.name}, n.state...)...)
 		states = states.Append(state.Append(cib.New("transient_attributes", "id", n.name).Append(set),
 			cib.New("lrm", "id", n.name).Append(resources)))
+	}
+	if len(w.state) > 0 {
+		states = states.Append(cib.New("tickets").Append(w.state...))
 	}
 	conf := cib.New("configuration")
 	for _, section := range []string{"crm_config", "nodes", "resources", "constraints", "fencing-topology", "op_defaults", "rsc_defaults", "tags"} {
