@@ -3,6 +3,7 @@ package shell
 import (
 	"context"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 
@@ -55,8 +56,13 @@ func analyzeFailures(ctx context.Context, c *call) error {
 	return err
 }
 
+// collectLess is the garbage collector's percentage while plan after plan is made and dropped: four times the usual one
+// takes a fifth of the processor time off, for some hundred MiB.
+const collectLess = 400
+
 // runAll runs the scenarios of a study on all processors.
 func runAll(ctx context.Context, study *analyze.Study) ([]analyze.Outcome, error) {
+	defer debug.SetGCPercent(debug.SetGCPercent(collectLess))
 	scenarios := study.Scenarios()
 	outcomes, errs := make([]analyze.Outcome, len(scenarios)), make([]error, len(scenarios))
 	var next atomic.Int64

@@ -31,7 +31,7 @@ const (
 type Shape struct {
 	Nodes, Resources int
 	State            State
-	// Utilization gives nodes capacities and resources needs, balances by them, and lets every group avoid the one before it.
+	// Utilization gives nodes capacities and resources needs, and balances by them.
 	Utilization bool
 }
 
@@ -181,9 +181,6 @@ func (g *generator) constraints(i, clones int) []*cib.Element {
 	}
 	likes := func(n int, score string) *cib.Element {
 		return cib.New("rsc_location", "id", fmt.Sprintf("likes-%s-%d", id, n), "rsc", id, "node", g.node(n), "score", score)
-	}
-	if g.shape.Utilization && i > 0 {
-		return []*cib.Element{together(before, "-100")}
 	}
 	stack := i / stackSize
 	switch i % stackSize {

@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -34,7 +35,15 @@ func main() {
 	timeout := flag.Duration("timeout", time.Minute, "give a run of the other program up after this `time`")
 	reps := flag.Int("reps", 3, "runs of each, of which the fastest counts")
 	dir := flag.String("dir", "", "keep the clusters in this `directory`")
+	part := flag.String("part", "", "used by the program itself: make the cluster of this row, or schedule it alone")
 	flag.Parse()
+	if *part != "" {
+		if err := runPart(*part, *dir, *reps); err != nil {
+			fmt.Fprintln(os.Stderr, "schedbench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if err := run(*ours, *reference, *rows, *dir, *timeout, *reps); err != nil {
 		fmt.Fprintln(os.Stderr, "schedbench:", err)
 		os.Exit(1)
@@ -88,20 +97,27 @@ func run(ours, reference, names, dir string, timeout time.Duration, reps int) er
 }
 
 func measureRow(r row, ours, reference, dir string, timeout time.Duration, reps int) error {
-	doc := Generate(r.shape)
+	if _, err := inChild("make "+r.name, dir, reps); err != nil {
+		return err
+	}
 	path := filepath.Join(dir, r.name+".xml")
-	if err := os.WriteFile(path, doc, 0o644); err != nil {
+	doc, err := os.Stat(path)
+	if err != nil {
 		return err
 	}
 	mine, err := measure(ours, path, 10*time.Minute, reps)
 	if err != nil {
 		return err
 	}
-	alone, err := alone(doc, reps)
+	text, err := inChild("alone "+r.name, dir, reps)
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%-8s %-24s %8.2f | %9.3f %8.0f %9.3f %8.3f | ", r.name, r.shape, float64(len(doc))/1e6, mine.cpu.Seconds(), mine.memory, alone.Seconds(), r.cpu)
+	alone, err := time.ParseDuration(strings.TrimSpace(text))
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%-8s %-24s %8.2f | %9.3f %8.0f %9.3f %8.3f | ", r.name, r.shape, float64(doc.Size())/1e6, mine.cpu.Seconds(), mine.memory, alone.Seconds(), r.cpu)
 	if reference == "" {
 		fmt.Printf("%9s %8s | %7s\n", "-", "-", "-")
 		return nil
@@ -116,6 +132,39 @@ func measureRow(r row, ours, reference, dir string, timeout time.Duration, reps 
 		fmt.Printf("%9.3f %8.0f | %7.1f\n", theirs.cpu.Seconds(), theirs.memory, theirs.cpu.Seconds()/mine.cpu.Seconds())
 	}
 	return nil
+}
+
+// inChild has another process of this program do what takes memory: the kernel counts what a process had when it starts
+// another one as that one's peak.
+func inChild(part, dir string, reps int) (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	cmd := exec.Command(self, "-part", part, "-dir", dir, "-reps", strconv.Itoa(reps))
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	return string(out), err
+}
+
+// runPart is what such a process does.
+func runPart(part, dir string, reps int) error {
+	what, name, _ := strings.Cut(part, " ")
+	i := slices.IndexFunc(rows, func(r row) bool { return r.name == name })
+	if i < 0 {
+		return fmt.Errorf("there is no row %q", name)
+	}
+	path := filepath.Join(dir, name+".xml")
+	if what == "make" {
+		return os.WriteFile(path, Generate(rows[i].shape), 0o644)
+	}
+	doc, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	took, err := alone(doc, reps)
+	fmt.Println(took)
+	return err
 }
 
 // cost is what a process took.

@@ -40,3 +40,20 @@ func TestClustersAreWhatTheySay(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkSchedule(b *testing.B) {
+	for _, s := range []Shape{
+		{Nodes: 16, Resources: 500, State: Steady}, {Nodes: 16, Resources: 500, State: Fresh},
+		{Nodes: 16, Resources: 500, State: Fresh, Utilization: true}, {Nodes: 32, Resources: 1000, State: NodeLost},
+	} {
+		root, err := cib.Parse(Generate(s))
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(s.String(), func(b *testing.B) {
+			for b.Loop() {
+				scheduler.Schedule(root, now, scheduler.Options{})
+			}
+		})
+	}
+}

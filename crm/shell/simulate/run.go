@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -25,8 +26,17 @@ import (
 	"systole/crm/transition"
 )
 
+// A run is short, so the garbage collector is asked to come less often, unless the document is so large that its memory
+// counts more than the time.
+const (
+	collectLess = 400 // percent; the usual is collectMost
+	collectMost = 100
+	largeInput  = 32 << 20 // bytes
+)
+
 // Run is the program; see [tool.Tool].
 func Run(ctx context.Context, stdio *tool.IO, args []string) int {
+	defer debug.SetGCPercent(debug.SetGCPercent(collectLess))
 	r, err := parse(args)
 	switch {
 	case err != nil:
@@ -121,6 +131,9 @@ func (r *request) read(ctx context.Context, stdio *tool.IO) (*cib.Element, error
 	}
 	if err != nil {
 		return nil, exit.Errorf(exit.NoInput, "read the CIB: %w", err)
+	}
+	if len(doc) > largeInput {
+		debug.SetGCPercent(collectMost)
 	}
 	root, err := cib.Parse(doc)
 	if err != nil {
