@@ -184,3 +184,23 @@ func TestAgentLists(t *testing.T) {
 		}
 	}
 }
+
+// What a human forces has its turn among the operations of the resource, and starts nothing without a lease.
+func TestForce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := grow(t, 3, 1, noFencing...)
+		n := c.holder("r1")
+		b := backend{n.Node}
+		r, err := b.Force(t.Context(), api.ForceRequest{Resource: "r1", Action: "monitor"})
+		if err != nil || r.Code != int(resources.OK) {
+			t.Errorf("check: %+v, %v", r, err)
+		}
+		c.net.Isolate(n.addr())
+		c.until("no lease", func() bool { return n.Remaining() == 0 })
+		if r, err := b.Force(t.Context(), api.ForceRequest{Resource: "r1", Action: "start"}); err == nil {
+			t.Errorf("started without a lease: %+v", r)
+		}
+		c.until("r1 runs elsewhere", func() bool { return len(c.world.where("r1")) == 1 && c.world.where("r1")[0] != n.name })
+		c.neverTwice()
+	})
+}

@@ -3,6 +3,7 @@ package node
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -129,18 +130,27 @@ func (b backend) Force(ctx context.Context, r api.ForceRequest) (api.ForceReply,
 		}
 		op.Agent = id
 	}
-	a, err := b.n.cfg.Lookup(op.Agent)
-	if err != nil {
+	if _, err := b.n.cfg.Lookup(op.Agent); err != nil {
 		return api.ForceReply{}, &api.Error{Code: api.CodeNoSuch, Message: err.Error()}
 	}
-	timeout := op.Timeout
-	if timeout <= 0 {
-		timeout = resources.DefaultTimeout
+	res, err := b.n.try(ctx, op)
+	if err != nil {
+		return api.ForceReply{}, &api.Error{Code: api.CodeTemporary, Message: fmt.Sprintf("%s of %s on %s: %v", op.Action, op.Instance, op.Node, err)}
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	res := a.Execute(ctx, op)
 	return api.ForceReply{Code: int(res.Code), Status: int(res.Status), Reason: res.Reason, Output: res.Output}, nil
+}
+
+// try runs an operation that a human asked for, under the conditions of an order: in its turn,
+// under the lease, and once the DC knows how long the stop of what it starts may take.
+func (n *Node) try(ctx context.Context, op resources.Op) (resources.Result, error) {
+	covered, cancel := context.WithTimeout(ctx, orderPatience)
+	defer cancel()
+	for !n.stopIsCovered(orderMessage{Op: op}) {
+		if !sleep(covered, orderRetry) {
+			return resources.Result{}, errors.New("the DC has not recorded how long the stop of this resource may take")
+		}
+	}
+	return n.exec.Try(ctx, op)
 }
 
 func (b backend) TransitionGraph(ctx context.Context) ([]byte, error) {

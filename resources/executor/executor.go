@@ -94,6 +94,31 @@ func (e *Executor) Execute(ctx context.Context, o Order) error {
 	return cmp.Or(err, refused)
 }
 
+// Try runs one operation that a human asked for, in its turn among those of the resource and under
+// the same conditions as an order, and returns its result, of which there is no report: the cluster
+// finds out by its own monitors. Recurring operations go on. ctx bounds the waiting,
+// not the operation.
+func (e *Executor) Try(ctx context.Context, op resources.Op) (resources.Result, error) {
+	var refused error
+	ended := make(chan resources.Result, 1)
+	if err := e.ask(ctx, func(m *machine, now time.Time) {
+		refused = m.try(op, e.leased(), now, func(r resources.Result) { ended <- r })
+	}); err != nil {
+		return resources.Result{}, err
+	}
+	if refused != nil {
+		return resources.Result{}, refused
+	}
+	select {
+	case res := <-ended:
+		return res, nil
+	case <-ctx.Done():
+		return resources.Result{}, context.Cause(ctx)
+	case <-e.closed:
+		return resources.Result{}, ErrClosed
+	}
+}
+
 // StopAll stops every resource that is or may be active, newest start first,
 // one after the other, each with its own stop timeout, and goes on after a
 // failure. Waiting orders are dropped, operations in flight other than stops

@@ -68,8 +68,9 @@ type job struct {
 	adopting  bool     // a probe after a restart: reported only if it finds something else
 	queued    time.Time
 	began     time.Time
-	before    standing // of the resource, if this turns out not to have been run
-	abandoned string   // why its result does not count any more
+	before    standing               // of the resource, if this turns out not to have been run
+	abandoned string                 // why its result does not count any more
+	answer    func(resources.Result) // takes the result of a try instead of a report; never blocks
 }
 
 // standing is what is believed of a resource.
@@ -95,14 +96,10 @@ func (m *machine) submit(o Order, leased bool, now time.Time) error {
 	if m.keys.has(id, o.Key) {
 		return nil
 	}
-	switch {
-	case m.policy != nil:
-		return ErrStopping
-	case activates(o.Op.Action) && !leased:
-		return ErrLease
-	case activates(o.Op.Action) && m.frozen:
-		return ErrFrozen
-	case len(m.out) >= MaxUndelivered:
+	if err := m.may(o.Op.Action, leased); err != nil {
+		return err
+	}
+	if len(m.out) >= MaxUndelivered {
 		return ErrBusy
 	}
 	m.keys.add(id, o.Key)
@@ -122,6 +119,37 @@ func (m *machine) submit(o Order, leased bool, now time.Time) error {
 		}
 		m.queue = append(m.queue, &job{res: r, order: o, queued: now})
 	}
+	return nil
+}
+
+// may says why an action must not be run now; nil when it may.
+func (m *machine) may(a resources.Action, leased bool) error {
+	switch {
+	case m.policy != nil:
+		return ErrStopping
+	case activates(a) && !leased:
+		return ErrLease
+	case activates(a) && m.frozen:
+		return ErrFrozen
+	}
+	return nil
+}
+
+// try accepts a one-shot operation that is not an order; answer gets its result.
+func (m *machine) try(op resources.Op, leased bool, now time.Time, answer func(resources.Result)) error {
+	o := Order{Op: op}
+	if err := o.check(); err != nil {
+		return err
+	}
+	if op.Interval > 0 || op.Action == resources.ActionCancel {
+		return fmt.Errorf("%w: only a one-shot operation can be tried", ErrInvalid)
+	}
+	if err := m.may(op.Action, leased); err != nil {
+		return err
+	}
+	r := m.resource(instanceID(op), op)
+	m.touch(r)
+	m.queue = append(m.queue, &job{res: r, order: o, queued: now, answer: answer})
 	return nil
 }
 
@@ -293,6 +321,9 @@ func (m *machine) done(j *job, res resources.Result, outlived bool, now time.Tim
 		r.standing = j.before // it was not run
 	default:
 		r.role = roleAfter(r.role, j.order.Op, res)
+		if reloaded(j.order.Op, res) {
+			r.op.Params = j.order.Op.Params // a stop by policy goes by what the resource runs with now
+		}
 	}
 	r.noticed = false
 	if j.monitor == nil {
@@ -322,6 +353,10 @@ func (m *machine) record(j *job, res resources.Result, was Role, now time.Time) 
 	}
 	mon := j.monitor
 	switch {
+	case j.answer != nil:
+		j.res.last = res
+		j.answer(res)
+		return
 	case j.adopting:
 		if j.res.role == was && res.Status == resources.StatusDone {
 			return

@@ -63,6 +63,8 @@ func (m *machine) dropQueue(why string, now time.Time) {
 		switch {
 		case j.monitor != nil:
 			j.monitor.job = nil
+		case j.answer != nil:
+			j.answer(resources.Result{Status: resources.StatusCancelled, Code: resources.CodeNone, Reason: why})
 		case j.cause == "" && !j.adopting:
 			m.report(Report{
 				Key: j.order.Key, Extra: j.order.Extra, Op: j.order.Op, Queued: j.queued, Ended: now,

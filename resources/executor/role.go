@@ -44,6 +44,12 @@ func endsRecurring(a resources.Action) bool {
 	return false
 }
 
+// reloaded tells an operation after which a resource runs with new parameters.
+func reloaded(op resources.Op, res resources.Result) bool {
+	return (op.Action == resources.ActionReload || op.Action == resources.ActionReloadAgent) &&
+		res.Status == resources.StatusDone && res.Code == resources.OK
+}
+
 // roleAfter is what to believe after an operation that was run. Whatever is not
 // a clear answer leaves RoleUnknown.
 func roleAfter(was Role, op resources.Op, res resources.Result) Role {
