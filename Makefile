@@ -116,7 +116,7 @@ gen: build ## manual page and completion scripts, from the command tree
 	@for s in bash zsh fish; do bin/crm generate $$s > conf/generated/crm.$$s; done
 
 golden: ## rewrite golden files, then show what changed
-	go test ./crm/scheduler ./crm/display -rewrite; git diff --stat
+	go test ./crm/scheduler ./crm/display ./crm/explain -rewrite; git diff --stat
 
 cover: ## coverage by package
 	go test -cover ./...

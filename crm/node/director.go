@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"sync"
 	"time"
 
@@ -198,7 +199,8 @@ func (d *director) save(f controller.SaveInput) {
 		return
 	}
 	name := fmt.Sprintf("input-%d-%d", d.ctl.Snapshot().Term, f.Transition)
-	d.n.inputs.post(savedInput{name: name, cib: f.CIB})
+	root := f.CIB.Root().With("execution-date", strconv.FormatInt(f.Now.Unix(), 10))
+	d.n.inputs.post(savedInput{name: name, cib: root})
 }
 
 // entry stamps an entry as the daemon's own.

@@ -6,10 +6,11 @@ import (
 	"systole/crm/cib"
 )
 
-// savedInput is one scheduler input on its way to the disk.
+// savedInput is one scheduler input on its way to the disk: the CIB, with the moment planned for in attribute
+// execution-date, as the tools that replay it expect.
 type savedInput struct {
 	name string
-	cib  *cib.CIB
+	cib  *cib.Element
 }
 
 // saveInputs writes them; a full disk costs the record, never a decision.
