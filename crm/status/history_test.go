@@ -182,6 +182,7 @@ func TestFailCounts(t *testing.T) {
 		{"not yet expired", "60s", attributes("fail-count-p#start_0", "2", "last-failure-p#start_0", before(60)), 2, 2},
 		{"expired", "60s", attributes("fail-count-p#start_0", "2", "last-failure-p#start_0", before(61)), 2, 0},
 		{"never expires by itself", "", attributes("fail-count-p#start_0", "2", "last-failure-p#start_0", before(1_000_000)), 2, 2},
+		{"not within three centuries", "10000000000s", attributes("fail-count-p#start_0", "2", "last-failure-p#start_0", before(60)), 2, 2},
 		{"the latest failure counts", "60s", attributes("fail-count-p#start_0", "2", "last-failure-p#start_0", before(500), "fail-count-p#monitor_10000", "1", "last-failure-p#monitor_10000", before(5)), 3, 3},
 	} {
 		rsc := dummy

@@ -1,8 +1,10 @@
 package status
 
 import (
+	"math"
 	"strconv"
 	"strings"
+	"time"
 
 	"systole/crm/score"
 )
@@ -41,17 +43,29 @@ func Millis(s string) (ms int64, ok bool) {
 	}
 	switch strings.ToLower(strings.TrimSpace(s[i:])) {
 	case "", "s", "sec":
-		return n * 1000, true
+		return times(n, 1000), true
 	case "ms", "msec":
-		return n, true
+		return times(n, 1), true
 	case "us", "usec":
-		return n / 1000, true
+		return times(n/1000, 1), true
 	case "m", "min":
-		return n * 60_000, true
+		return times(n, 60_000), true
 	case "h", "hr":
-		return n * 3_600_000, true
+		return times(n, 3_600_000), true
 	}
 	return 0, false
+}
+
+// maxMillis is the longest time there is, 292 years: what a time.Duration can hold. Longer ones count as this.
+const maxMillis = int64(math.MaxInt64 / time.Millisecond)
+
+// times is n × unit, within ±maxMillis.
+func times(n, unit int64) int64 {
+	limit := maxMillis / unit
+	if n > limit {
+		return maxMillis
+	}
+	return max(n, -limit) * unit
 }
 
 // isoMillis reads the time designators of an ISO 8601 duration; a month counts 30 days and a year 365.
@@ -62,7 +76,7 @@ func isoMillis(s string) (int64, bool) {
 	for _, c := range s[1:] {
 		switch {
 		case c >= '0' && c <= '9':
-			n, digits = n*10+int64(c-'0'), true
+			n, digits = min(times(n, 10)+int64(c-'0'), maxMillis), true
 			continue
 		case c == 'T':
 			inTime = true
@@ -72,23 +86,23 @@ func isoMillis(s string) (int64, bool) {
 		}
 		switch {
 		case c == 'Y':
-			n *= 365 * day
+			n = times(n, 365*day)
 		case c == 'M' && !inTime:
-			n *= 30 * day
+			n = times(n, 30*day)
 		case c == 'W':
-			n *= 7 * day
+			n = times(n, 7*day)
 		case c == 'D':
-			n *= day
+			n = times(n, day)
 		case c == 'H':
-			n *= 3600 * second
+			n = times(n, 3600*second)
 		case c == 'M':
-			n *= 60 * second
+			n = times(n, 60*second)
 		case c == 'S':
-			n *= second
+			n = times(n, second)
 		default:
 			return 0, false
 		}
-		total, n, digits = total+n, 0, false
+		total, n, digits = min(total+n, maxMillis), 0, false
 	}
 	return total, !digits
 }

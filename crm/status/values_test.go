@@ -16,7 +16,9 @@ func TestMillis(t *testing.T) {
 		ok   bool
 	}{
 		{"10", 10_000, true}, {"10s", 10_000, true}, {"1500ms", 1500, true}, {"2min", 120_000, true}, {"2m", 120_000, true},
-		{"1h", 3_600_000, true}, {" 5 ", 5000, true}, {"PT1M", 60_000, true}, {"", 0, false}, {"soon", 0, false},
+		{"1h", 3_600_000, true}, {" 5 ", 5000, true}, {"PT1M", 60_000, true},
+		{"9000000000000000000", maxMillis, true}, {"9000000000000000000ms", maxMillis, true}, {"3000000000000000000h", maxMillis, true}, {"P99999999999999999999Y", maxMillis, true},
+		{"P200Y200Y", maxMillis, true}, {"PT10S", 10_000, true}, {"P1DT1H", 90_000_000, true}, {"-5", -5000, true}, {"-9000000000000000000", -9_223_372_036_000, true}, {"", 0, false}, {"soon", 0, false},
 	} {
 		if got, ok := Millis(c.text); ok != c.ok || ok && got != c.want {
 			t.Errorf("Millis(%q) is %d, %t; want %d, %t", c.text, got, ok, c.want, c.ok)
