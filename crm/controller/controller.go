@@ -236,6 +236,7 @@ func (c *Controller) makePlan(now time.Time) {
 		c.recheck = p.RecheckBy
 	}
 	if p.Graph.Empty() {
+		c.forgetOwned()
 		c.say(Debug, "nothing to do", "cause", trigger)
 		return
 	}
@@ -254,6 +255,7 @@ func (c *Controller) finish(now time.Time) {
 	level := Info
 	switch state {
 	case transition.Complete: // what it brought about was planned for; only a new fact makes a new plan
+		c.forgetOwned()
 	case transition.Stalled:
 		level = Warn
 		c.cause = "" // the same plan would stall again; wait for a new fact or the recheck

@@ -19,6 +19,8 @@ type member struct {
 	// fenced and leaving are nodes this transition takes down, so that their
 	// loss is what it expects.
 	fenced, leaving bool
+	// ran is what a lost node may have been running; see owner.go.
+	ran map[string]bool
 }
 
 type found uint8
@@ -43,7 +45,7 @@ func (c *Controller) nodeReady(e NodeReady) {
 	m := c.member(e.Node)
 	was := m.found
 	m.found, m.proven, m.incarnation = ready, false, e.Incarnation
-	m.fenced, m.leaving = false, false
+	m.fenced, m.leaving, m.ran = false, false, nil
 	m.policy, m.giveUp, m.restart, m.recorded = e.Policy, e.GiveUp, e.Restart, e.Policy != ""
 	delete(c.fenceFailures, e.Node)
 	c.sweep(e.Node)
@@ -82,6 +84,7 @@ func (c *Controller) sweep(node string) {
 func (c *Controller) nodeLost(node string) {
 	m := c.member(node)
 	m.found = lost
+	c.rememberOwned(node)
 	c.say(Warn, "node lost", "node", node)
 	c.abandon(node)
 	if !m.fenced && !m.leaving {

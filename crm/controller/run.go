@@ -196,6 +196,9 @@ func (c *Controller) order(a *transition.Action) Order {
 		}
 	}
 	op.CheckLevel, _ = strconv.Atoi(op.Params["OCF_CHECK_LEVEL"])
+	if c.ownerGone(op) {
+		op.Meta[metaOwnerGone] = "true"
+	}
 	o.Op = op
 	return o
 }
@@ -242,6 +245,7 @@ func (c *Controller) fenced(e FenceDone) {
 	if !e.On {
 		m := c.member(e.Target)
 		m.found, m.proven, m.fenced = lost, true, true
+		c.rememberOwned(e.Target)
 		c.abandon(e.Target)
 		if e.Transition != c.transition || e.Action == 0 {
 			c.want("node " + e.Target + " was fenced")
