@@ -57,6 +57,9 @@ func (c *Cluster) Form(ctx context.Context) error {
 				return err
 			}
 		}
+		if _, err := n.Run(ctx, "sync"); err != nil { // these files must survive the first power cut
+			return err
+		}
 	}
 	first := c.Nodes[0]
 	if _, err := first.Run(ctx, "crm", "cluster", "init", "--name", "lab", "--bind", first.Addr.String()); err != nil {
