@@ -44,7 +44,7 @@ func (r *run) addColocatedScores(source, target status.ResID, nodes table, c *co
 		if sel&selectNonnegative == 0 || sel&selectActive != 0 && !r.anyUsable(nodes) {
 			return nodes
 		}
-		return allowUnusable(slices.Clone(nodes))
+		return allowUnusable(r.copyTable(nodes))
 	}
 	st.merging = true
 	defer func() { r.res[source].merging = false }()
@@ -54,7 +54,7 @@ func (r *run) addColocatedScores(source, target status.ResID, nodes table, c *co
 		work = slices.Clone(r.allowed(source))
 		target = source
 	} else {
-		work = slices.Clone(nodes)
+		work = r.copyTable(nodes)
 		r.addMatchingScores(work, source, target, c, factor, sel&selectNonnegative != 0)
 	}
 	if r.anyUsable(work) {
@@ -70,16 +70,36 @@ func (r *run) addColocatedScores(source, target status.ResID, nodes table, c *co
 			} else if !r.hasInfluence(next, status.NoRes) {
 				continue
 			}
-			work = r.addColocatedScores(other, target, work, next, factor*float32(next.score)/float32(infinity), sel)
+			more := r.addColocatedScores(other, target, work, next, factor*float32(next.score)/float32(infinity), sel)
+			if len(work) > 0 && &more[0] != &work[0] {
+				r.spare = append(r.spare, work)
+			}
+			work = more
 		}
 	} else if sel&selectActive != 0 {
 		r.trace.undo(mark)
+		if nodes != nil {
+			r.spare = append(r.spare, work)
+		}
 		return nodes
 	}
 	if sel&selectNonnegative != 0 {
 		allowUnusable(work)
 	}
 	return work
+}
+
+// copyTable copies a table, into one that is no longer used if there is one: chains of colocations need very many for
+// a moment only.
+func (r *run) copyTable(t table) table {
+	last := len(r.spare) - 1
+	if last < 0 {
+		return slices.Clone(t)
+	}
+	c := r.spare[last]
+	r.spare = r.spare[:last]
+	copy(c, t)
+	return c
 }
 
 // allowUnusable gives the nodes that were not to be considered the least preference again.

@@ -43,6 +43,8 @@ type run struct {
 	deferred     []status.DeferredCheck
 	// colocatedScores are kept while instances are sorted; nil else.
 	colocatedScores map[resNode]int32
+	// spare are tables that copyTable may use again.
+	spare []table
 }
 
 type resNode struct {
