@@ -137,6 +137,9 @@ func (b backend) Fence(ctx context.Context, r api.FenceRequest) (api.FenceEvent,
 		if r.Action == "" {
 			r.Action = "reboot"
 		}
+		if e, ok := b.n.fencedWithin(r.Target, r.Action, r.Tolerance.Duration()); ok {
+			return fenceEvent(e), nil
+		}
 		e := fencing.Event{Target: r.Target, Action: r.Action, Client: api.PeerFrom(ctx).User, Origin: b.n.cfg.Name, Reason: r.Reason}
 		delegate, err := b.n.fenceNode(ctx, e, fencing.Request{Target: r.Target, Action: r.Action, Timeout: r.Timeout.Duration(), Delay: r.Delay.Duration()})
 		if err != nil {
@@ -146,6 +149,22 @@ func (b backend) Fence(ctx context.Context, r api.FenceRequest) (api.FenceEvent,
 		return api.FenceEvent{Target: r.Target, Action: r.Action, State: string(fencing.Success), Delegate: delegate,
 			Client: e.Client, Origin: e.Origin, Reason: r.Reason, Completed: time.Now()}, nil
 	}, func(ctx context.Context, dc *api.Client) (api.FenceEvent, error) { return dc.Fence(ctx, r) })
+}
+
+// fencedWithin finds a success of the action that was reached within the given time; none for 0.
+// What has become of the target since is for who asks to judge (stonith_admin --tolerance).
+func (n *Node) fencedWithin(target, action string, tolerance time.Duration) (fencing.Event, bool) {
+	for _, e := range n.fenced.List(target) {
+		if tolerance > 0 && e.State == fencing.Success && e.Action == action && time.Since(e.Completed) <= tolerance {
+			return e, true
+		}
+	}
+	return fencing.Event{}, false
+}
+
+func fenceEvent(e fencing.Event) api.FenceEvent {
+	return api.FenceEvent{Target: e.Target, Action: e.Action, State: string(e.State), Delegate: e.Delegate,
+		Client: e.Client, Origin: e.Origin, Reason: e.Reason, Requested: e.Requested, Completed: e.Completed}
 }
 
 // ConfirmFence takes a human's word. It is the one way without a device.
@@ -182,8 +201,7 @@ func (b backend) FenceHistory(ctx context.Context, target string) ([]api.FenceEv
 	return ask(ctx, b, func() ([]api.FenceEvent, error) {
 		out := []api.FenceEvent{}
 		for _, e := range b.n.fenced.List(target) {
-			out = append(out, api.FenceEvent{Target: e.Target, Action: e.Action, State: string(e.State), Delegate: e.Delegate,
-				Client: e.Client, Origin: e.Origin, Reason: e.Reason, Requested: e.Requested, Completed: e.Completed})
+			out = append(out, fenceEvent(e))
 		}
 		return out, nil
 	}, func(ctx context.Context, dc *api.Client) ([]api.FenceEvent, error) {

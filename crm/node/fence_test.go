@@ -1,0 +1,46 @@
+package node
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"systole/crm/api"
+)
+
+// A success recent enough for the asker is the answer; the machine is not switched off once more.
+func TestFenceTolerance(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := grow(t, 3, 1)
+		n := c.holder("r1")
+		n.kernel.timer.Stop()
+		n.kill()
+		c.until("fenced", func() bool { return c.world.count("fence "+n.name) == 1 && c.settled() })
+		b := backend{c.dc().Node}
+		for _, q := range []struct {
+			what      string
+			action    string
+			tolerance time.Duration
+			fencings  int
+		}{
+			{"recent success", "reboot", time.Minute, 1},
+			{"another action", "off", time.Minute, 2},
+			{"no tolerance", "reboot", 0, 3},
+		} {
+			e, err := b.Fence(t.Context(), api.FenceRequest{Target: n.name, Action: q.action, Tolerance: api.FromDuration(q.tolerance)})
+			if err != nil || e.State != "success" || e.Action != q.action {
+				t.Errorf("%s: %+v, %v", q.what, e, err)
+			}
+			if got := c.world.count("fence " + n.name); got != q.fencings {
+				t.Errorf("%s: fenced %d times in all, want %d", q.what, got, q.fencings)
+			}
+		}
+		time.Sleep(2 * time.Minute)
+		if _, err := b.Fence(t.Context(), api.FenceRequest{Target: n.name, Tolerance: api.FromDuration(time.Minute)}); err != nil {
+			t.Error(err)
+		}
+		if got := c.world.count("fence " + n.name); got != 4 {
+			t.Errorf("a success too old will not do: fenced %d times, want 4", got)
+		}
+	})
+}
