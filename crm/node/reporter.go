@@ -24,8 +24,11 @@ func (n *Node) report(ctx context.Context, batch []executor.Report) error {
 		n.note(r)
 	}
 	for {
-		_, err := n.propose(ctx, e)
+		p, err := n.propose(ctx, e)
 		if err == nil {
+			if refused := p.Reply.Err(); refused != nil {
+				n.log.Error("results refused by the CIB; their actions end when their time is over", "count", len(batch), "err", refused)
+			}
 			for _, r := range batch {
 				n.tellEnd(ctx, r)
 			}
