@@ -16,6 +16,7 @@ var sample = Metadata{
 		{Name: "wait", Type: ParamTime, Default: "200ms", Reloadable: true, Short: "w", Long: "w"},
 		{Name: "mode", Type: ParamSelect, Default: "a", Values: []string{"a", "b"}, Short: "m", Long: "m"},
 		{Name: "on", Type: ParamBoolean, Default: "false", Short: "o", Long: "o"},
+		{Name: "secret", Type: ParamString, Private: true, Short: "s", Long: "s"},
 	},
 	Actions: []ActionSpec{{Name: "start", Timeout: "20s"}, {Name: "monitor", Timeout: "20s", Interval: "10s", Depth: "0", Role: "Promoted"}},
 }
