@@ -101,3 +101,14 @@ func TestAttributeAsXML(t *testing.T) {
 	}
 	s.play(CrmAttribute, step{"-n x -G --output-as=html", 64, "--output-as is text or xml"})
 }
+
+// A pattern means all transient attributes whose names match.
+func TestAttributePattern(t *testing.T) {
+	newStory(t).play(CrmAttribute,
+		step{"-N a -l reboot -P master.* -G", 0, "scope=status  name=master-web value=7\n"},
+		step{"-N a -l reboot -P master.* -v 9", 0, ""},
+		step{"-p web -G -q", 0, "9\n"},
+		step{"-N a -l reboot -P fail-count.* -G -q", 0, "3\n"},
+		step{"-N a -l reboot -P nothing.* -G", 105, ""},
+	)
+}

@@ -44,6 +44,7 @@ func TestTicketAttributes(t *testing.T) {
 func TestWithoutDaemon(t *testing.T) {
 	newStory(t).play(CrmNode,
 		step{"", 64, "say what to print"},
+		step{"-l", 0, "1 a member\n2 b member\n"}, // from the file, so that agents can be tried out
 		step{"-q", 102, "CIB_file"},
 		step{"-p", 102, "CIB_file"},
 		step{"-i", 102, "CIB_file"},

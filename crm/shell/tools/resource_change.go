@@ -247,14 +247,12 @@ func orAll(node string) string {
 }
 
 func (a *resourceCall) fail(p *program) error {
+	if a.node == "" {
+		return exit.Errorf(exit.Usage, "Must supply a node name with -N")
+	}
 	client, err := p.client()
 	if err != nil {
 		return err
-	}
-	if a.node == "" {
-		if a.node, err = p.localNode(); err != nil {
-			return err
-		}
 	}
 	_, err = client.Resource(p.ctx, api.ResourceRequest{Verb: api.ResourceFail, Resource: a.resource, Node: a.node})
 	return source.Coded(err)

@@ -68,3 +68,33 @@ func TestResourceParameters(t *testing.T) {
 		step{"-r idle -D", 105, "specify a resource type with -t"},
 	)
 }
+
+// Lists, states and XML, compared with Pacemaker's.
+func TestResourceStates(t *testing.T) {
+	newStory(t).play(CrmResource,
+		step{"-L", 0, "Full List of Resources:\n  * web\t(ocf:heartbeat:Dummy):\t Started\n  * idle\t(ocf:heartbeat:Dummy):\t Stopped\n"},
+		step{"-w -r idle", 0, "idle\t(ocf:heartbeat:Dummy):\t Stopped\nResource XML:\n<primitive id=\"idle\" class=\"ocf\" provider=\"heartbeat\" type=\"Dummy\"/>\n"},
+		step{"-Y -r idle", 0, "Resource idle is not running\n"},
+		step{"-C -r web", 0, ""}, // nothing to do on a file, as standard error says
+	)
+}
+
+// With --recursive, what is placed with the resource is changed with it.
+func TestRecursiveParameter(t *testing.T) {
+	newStory(t).play(CrmResource,
+		step{"-r web -m --recursive -p priority -v 5", 0, "Set 'web' option: id=web-meta_attributes-priority set=web-meta_attributes name=priority value=5\n" +
+			"Set 'idle' option: id=idle-meta_attributes-priority set=idle-meta_attributes name=priority value=5\n"},
+		step{"-r idle -m -g priority", 0, "5\n"},
+	)
+}
+
+// What only a running cluster can do is refused on a file, with what to do about it.
+func TestResourceNeedsCluster(t *testing.T) {
+	newStory(t).play(CrmResource,
+		step{"-F -r web", 64, "Must supply a node name with -N"},
+		step{"-F -r web -N a", 102, "unset it"},
+		step{"--force-stop -r web", 102, "unset it"},
+		step{"--restart -r web", 102, "unset it"},
+		step{"--wait", 102, "unset it"},
+	)
+}
