@@ -139,6 +139,9 @@ func (c *console) do(ctx context.Context, req line.Request) (line.Reply, error) 
 	case <-c.gone:
 		return line.Reply{}, errNoPower
 	case <-ctx.Done():
+		c.mu.Lock()
+		delete(c.waiting, req.ID)
+		c.mu.Unlock()
 		// A frozen node takes nothing from its console: do not wait for room in it.
 		c.conn.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
 		c.write(line.Request{ID: req.ID, Cancel: true})
@@ -158,7 +161,7 @@ func (e *ExitError) Error() string {
 	return fmt.Sprintf("%s: %s: exit code %d: %s", e.Node, e.Command, e.Code, strings.TrimSpace(e.Output))
 }
 
-// console is the running node's.
+// running is the console of the node, if it has power.
 func (n *Node) running() (*console, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -61,9 +61,11 @@ func Missing() string {
 	if os.Getenv(enableEnv) != "1" {
 		return "the lab runs by \"make lab\": it takes minutes"
 	}
-	for program, pkg := range map[string]string{kernel: "user-mode-linux", "mkfs.ext4": "e2fsprogs", "modprobe": "kmod", "ip": "iproute2"} {
-		if _, err := exec.LookPath(program); err != nil {
-			return fmt.Sprintf("%s is missing: install the package %s", program, pkg)
+	for _, need := range []struct{ program, pkg string }{
+		{kernel, "user-mode-linux"}, {"mkfs.ext4", "e2fsprogs"}, {"modprobe", "kmod"}, {"ip", "iproute2"},
+	} {
+		if _, err := exec.LookPath(need.program); err != nil {
+			return fmt.Sprintf("%s is missing: install the package %s", need.program, need.pkg)
 		}
 	}
 	if _, err := os.Stat(filepath.Join(os.Getenv(binEnv), "lab-guest")); err != nil {

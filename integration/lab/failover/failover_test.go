@@ -2,7 +2,6 @@ package failover
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net/http"
 	"net/netip"
@@ -104,6 +103,7 @@ func powerCut(s story) {
 	since := time.Now()
 	old.PowerCut()
 	s.recovered(old, since)
+	s.back(old)
 }
 
 // frozen: a node that stands still may go on any moment, so it must be without
@@ -113,6 +113,7 @@ func frozen(s story) {
 	since := time.Now()
 	s.must(old.Freeze())
 	s.recovered(old, since)
+	s.back(old)
 }
 
 // cutOff: the active node is alone and the switch does not work. It gives the
@@ -158,7 +159,7 @@ func lies(s story) {
 }
 
 // recovered waits for the service elsewhere and checks that the fence device had
-// done its work before; then the node comes back.
+// done its work before.
 func (s story) recovered(old *lab.Node, since time.Time) {
 	s.Helper()
 	s.served(since, old)
@@ -180,9 +181,6 @@ func (s story) recovered(old *lab.Node, since time.Time) {
 			s.Logf("%s speaks for the address %v after the blow", u.Node, u.At.Sub(since).Round(time.Millisecond))
 			break
 		}
-	}
-	if !s.Failed() && !strings.Contains(s.Name(), "cut_off") {
-		s.back(old)
 	}
 }
 
@@ -274,7 +272,7 @@ func (s story) tell() {
 		ctx, cancel := context.WithTimeout(s.Context(), 5*time.Second)
 		out, err := n.Run(ctx, "crm", "status")
 		cancel()
-		s.Log(fmt.Sprintf("crm status on %s: %v\n%s", n.Name, err, out))
+		s.Logf("crm status on %s: %v\n%s", n.Name, err, out)
 	}
 	for _, c := range s.Lab.Switch.Calls() {
 		s.Log(c)
