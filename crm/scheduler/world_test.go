@@ -22,7 +22,7 @@ type world struct {
 	quorum bool
 	nodes  []*worldNode
 	call   int
-	state  []*cib.Element // what the status section holds beside the nodes: tickets
+	state  []*cib.Element          // what the status section holds beside the nodes: tickets
 	agents map[string]*cib.Element // primitives by name
 	params map[string]map[string]string
 }
@@ -183,7 +183,7 @@ func (w *world) op(node, resource, task, ms, rc, extra string) error {
 		opStatus = "-1"
 	}
 	params := maps.Clone(w.params[base])
-	if ms != "" {
+	if params != nil && ms != "" {
 		params["CRM_meta_timeout"] = "20000" // a recurring operation's timeout counts
 	}
 	ms = orZero(ms)
@@ -193,7 +193,7 @@ func (w *world) op(node, resource, task, ms, rc, extra string) error {
 		"transition-key", "1:1:"+target+":11111111-2222-3333-4444-555555555555",
 		"transition-magic", opStatus+":"+rc+";1:1:"+target+":11111111-2222-3333-4444-555555555555")
 	if w.params[base] == nil {
-		entry = entry.Without("op-digest") // an agent of the cluster's own: what it gets is not ours to say
+		entry = entry.Without("op-digest") // root knows
 	}
 	switch kind, other, _ := strings.Cut(extra, "="); kind {
 	case "changed":
@@ -226,8 +226,28 @@ func (w *world) described(name string) *cib.Element {
 	return cib.New("node", "id", name, "uname", name)
 }
 
-// root is the whole CIB.
+// root is the whole CIB. Where the cluster itself decides an agent's parameters, as for containers and connections, history
+// says they were what they are now.
 func (w *world) root() *cib.Element {
+	root := w.document()
+	s := status.Unpack(root, now)
+	ev := s.Evaluator()
+	for _, n := range w.nodes {
+		ev.BundleHost = func(status.ResID) (string, bool) { return n.name, true }
+		at := slices.IndexFunc(s.Nodes, func(node status.Node) bool { return node.Name == n.name })
+		for name, ops := range n.history {
+			rsc := slices.IndexFunc(s.Resources, func(r status.Resource) bool { return r.ID == name })
+			for i, op := range ops {
+				if op.Get("op-digest") == "" && at >= 0 && rsc >= 0 {
+					ops[i] = op.With("op-digest", ev.CompareDigests(s.Resources[rsc].Index, s.Nodes[at].Index, op).All)
+				}
+			}
+		}
+	}
+	return w.document()
+}
+
+func (w *world) document() *cib.Element {
 	nodes := cib.New("nodes")
 	states := cib.New("status")
 	for _, n := range w.nodes {
