@@ -42,7 +42,10 @@ func (r *run) nodeHealth() {
 	case "only-green":
 		red, yellow = minusInfinity, minusInfinity
 	case "progressive", "custom":
-		red, yellow, green = option("node-health-red"), option("node-health-yellow"), option("node-health-green")
+		red, yellow, green = minusInfinity, option("node-health-yellow"), option("node-health-green")
+		if _, set := r.s.Options.All["node-health-red"]; set {
+			red = option("node-health-red")
+		}
 		if r.s.Options.HealthStrategy == "progressive" {
 			base = option("node-health-base")
 		}
