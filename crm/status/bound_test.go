@@ -67,3 +67,16 @@ func TestAllClonesTogetherAreBounded(t *testing.T) {
 		t.Errorf("nothing is said of the clone that was cut: %q", s.Problems)
 	}
 }
+
+// A cluster of more nodes than the bound still has an instance on each, and nobody complains.
+func TestInstanceForEveryNode(t *testing.T) {
+	var nodes strings.Builder
+	for i := range cib.MaxCloneInstances + 5 {
+		fmt.Fprintf(&nodes, `<node id="%d" uname="n%d"/>`, i, i)
+	}
+	root := document(t, doc{nodes: nodes.String(), resources: `<clone id="c"><primitive id="p" class="ocf" provider="heartbeat" type="Dummy"/></clone>`})
+	s := Unpack(root, testNow)
+	if c, _ := s.Resource("c"); len(c.Children) != cib.MaxCloneInstances+5 || c.Clone.Max != len(c.Children) || len(s.Problems) > 0 {
+		t.Errorf("%d instances of %d, problems %q", len(c.Children), c.Clone.Max, s.Problems)
+	}
+}
