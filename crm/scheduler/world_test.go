@@ -20,6 +20,7 @@ var now = time.Unix(1_800_000_000, 0).UTC()
 type world struct {
 	conf   *cib.Element
 	quorum bool
+	panics bool // the partition has had quorum
 	nodes  []*worldNode
 	call   int
 	state  []*cib.Element          // what the status section holds beside the nodes: tickets
@@ -43,7 +44,8 @@ type fataler interface {
 
 // parseWorld reads a text whose lines starting with @ tell of nodes and operations:
 //
-//	@no-quorum
+//	@no-quorum [lost]
+//	@removed NAME
 //	@node NAME [lost|unproven|gone|left|remote]
 //	@attr NODE NAME VALUE
 //	@op NODE RESOURCE TASK[=INTERVAL_MS] RC [pending|changed|reloadable|from=NODE|to=NODE]
@@ -51,7 +53,8 @@ type fataler interface {
 //	@ticket NAME [granted|revoked|standby]
 //
 // "changed" says the parameters were others then, "reloadable" that only such as the agent can reload were; "from" and "to"
-// name the other node of a migration. Everything else is configuration; "node NAME ..." gives a node its attributes.
+// name the other node of a migration. Quorum "lost" was there once, a resource removed from the configuration has a history
+// only. Everything else is configuration; "node NAME ..." gives a node its attributes.
 func parseWorld(t fataler, text string) *world {
 	t.Helper()
 	var conf, facts []string
@@ -113,8 +116,11 @@ func (w *world) index(e *cib.Element) {
 
 func (w *world) fact(f []string) error {
 	switch {
-	case len(f) == 1 && f[0] == "no-quorum":
-		w.quorum = false
+	case f[0] == "no-quorum":
+		w.quorum, w.panics = false, len(f) == 2
+	case len(f) == 2 && f[0] == "removed":
+		w.agents[f[1]] = cib.New("primitive", "class", "ocf", "provider", "pacemaker", "type", "Dummy")
+		w.params[f[1]] = map[string]string{}
 	case len(f) >= 2 && f[0] == "node":
 		w.node(f[1], append(f[2:], "")[0])
 	case len(f) == 4 && f[0] == "attr":
@@ -177,6 +183,9 @@ func (w *world) op(node, resource, task, ms, rc, extra string) error {
 	target := "0"
 	if task == "monitor" && ms == "" {
 		target = "7"
+	}
+	if ms != "" && rc == "8" {
+		target = "8" // a promoted instance's monitor
 	}
 	opStatus := "0"
 	if extra == "pending" {
@@ -289,8 +298,12 @@ func (w *world) document() *cib.Element {
 			conf = conf.Append(e)
 		}
 	}
-	return cib.New("cib", "admin_epoch", "0", "epoch", "1", "num_updates", "1", "crm_feature_set", "3.19.0",
+	root := cib.New("cib", "admin_epoch", "0", "epoch", "1", "num_updates", "1", "crm_feature_set", "3.19.0",
 		"have-quorum", strconv.FormatBool(w.quorum), "validate-with", "pacemaker-3.9").Append(conf, states)
+	if w.panics {
+		root = root.With("no-quorum-panic", "1")
+	}
+	return root
 }
 
 // lines are a plan as text: the summary, then the graph, each action with those it waits for.
@@ -313,6 +326,9 @@ func lines(r *scheduler.Result) string {
 		if a.Node == status.NoNode {
 			return a.Key
 		}
+		if a.Task == "cancel" {
+			return "cancel " + a.Key + "@" + r.Status.Nodes[a.Node].Name
+		}
 		return a.Key + "@" + r.Status.Nodes[a.Node].Name
 	}
 	for i := range r.Plan.Actions {
@@ -321,6 +337,9 @@ func lines(r *scheduler.Result) string {
 			continue
 		}
 		fmt.Fprintf(&b, "  %s", name(a))
+		if delay := r.Graph.Action(a.ID).Attribute("priority-fencing-delay"); delay != "" {
+			fmt.Fprintf(&b, " delayed by %s s", delay)
+		}
 		var after []string
 		for _, id := range a.Before {
 			if first := &r.Plan.Actions[id-1]; first.InGraph {
