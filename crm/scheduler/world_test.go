@@ -337,7 +337,7 @@ func lines(r *scheduler.Result) string {
 			continue
 		}
 		fmt.Fprintf(&b, "  %s", name(a))
-		if delay := r.Graph.Action(a.ID).Attribute("priority-fencing-delay"); delay != "" {
+		if delay := r.Graph.Action(a.ID).Attribute("CRM_meta_priority_fencing_delay"); delay != "" && delay != "0" {
 			fmt.Fprintf(&b, " delayed by %s s", delay)
 		}
 		var after []string
