@@ -47,7 +47,7 @@ primitive power stonith:fence_lab \
 	params pcmk_host_list="a b c" \
 	op start timeout=60s
 group web vip www
-property stonith-enabled=true stonith-action=off stonith-timeout=60s no-quorum-policy=stop
+property stonith-enabled=true stonith-action=off stonith-timeout=60s stonith-max-attempts=100 no-quorum-policy=stop
 rsc_defaults resource-stickiness=100
 `
 
