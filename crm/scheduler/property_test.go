@@ -26,8 +26,9 @@ func drawWorld(t *rapid.T) string {
 
 	fencing := rapid.Bool().Draw(t, "fencing")
 	line("property stonith-enabled=%t no-quorum-policy=%s", fencing, pick("policy", "stop", "ignore", "freeze", "demote"))
+	placement := pick("placement", "default", "utilization", "minimal", "balanced")
 	line("property placement-strategy=%s node-health-strategy=%s priority-fencing-delay=%s concurrent-fencing=%t shutdown-lock=%t",
-		pick("placement", "default", "utilization", "minimal", "balanced"), pick("health", "none", "migrate-on-red", "progressive"),
+		placement, pick("health", "none", "migrate-on-red", "progressive"),
 		pick("delay", "0", "15s"), rapid.Bool().Draw(t, "concurrent"), some("shutdown lock"))
 	line("rsc_defaults resource-stickiness=%s migration-threshold=%s", pick("stickiness", "0", "1", "inf"), pick("threshold", "1", "3"))
 	line("primitive fence stonith:fence_ipmilan")
@@ -36,7 +37,7 @@ func drawWorld(t *rapid.T) string {
 	for _, p := range []string{"a", "b", "c", "d"}[:rapid.IntRange(0, 4).Draw(t, "primitives")] {
 		line("primitive %s %s meta priority=%s is-managed=%t allow-migrate=%t utilization cpu=%s", p,
 			pick("agent "+p, "@t", "ocf:pacemaker:Dummy op monitor interval=10s"), pick("priority "+p, "0", "10"),
-			!some("unmanaged "+p) || !some("really "+p), some("migrates "+p), pick("needs "+p, "0", "1", "2"))
+			!some("unmanaged "+p) || !some("really "+p), placement == "default" && some("migrates "+p), pick("needs "+p, "0", "1", "2"))
 		roots = append(roots, p)
 	}
 	prims := append([]string{}, roots...)
@@ -93,7 +94,6 @@ func drawWorld(t *rapid.T) string {
 			line("order o%d %s: %s %s", i, pick("kind", "Mandatory", "Optional", "Serialize"), x, y)
 		}
 	}
-	host := pick("host of the remote connection", append(nodes, "nobody")...)
 	if some("no quorum") {
 		line("@no-quorum")
 	}
@@ -110,8 +110,8 @@ func drawWorld(t *rapid.T) string {
 		if some("asks to leave " + n) {
 			line("@attr %s shutdown 1799999999", n)
 		}
-		if len(places) > len(nodes) { // never up twice: what then waits for which connection is a knot in the field too
-			line("@op %s r %s", n, map[bool]string{true: "start 0", false: "monitor 7"}[n == host])
+		if len(places) > len(nodes) { // the connection is down: while it moves, moves to the remote node may wait in a circle
+			line("@op %s r monitor 7", n)
 		}
 		line("@attr %s #health-disk %s", n, pick("health "+n, "green", "yellow", "red"))
 		for _, p := range prims {
