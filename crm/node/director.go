@@ -30,6 +30,8 @@ type director struct {
 	// proposals of the present term, in order.
 	proposals *queue[controller.Propose]
 	orders    map[string]orders // by node
+	// gone are nodes that were lost or left and have not been ready since: nothing is sent to them.
+	gone map[string]bool
 }
 
 // orders are those to one node: losing it ends their sending.
@@ -92,12 +94,14 @@ func (d *director) beforeStep(ctx context.Context, e controller.Event) {
 	case controller.Elected:
 		d.leaveOffice("another term began")
 		d.office, d.end = context.WithCancelCause(ctx)
-		d.orders = map[string]orders{}
+		d.orders, d.gone = map[string]orders{}, map[string]bool{}
 		d.proposals = newQueue[controller.Propose]()
 		office, proposals := d.office, d.proposals
 		d.wait.Go(func() { d.commit(office, proposals) })
 	case controller.Deposed:
 		d.leaveOffice(e.Cause)
+	case controller.NodeReady:
+		delete(d.gone, e.Node)
 	case controller.NodeLost:
 		d.giveUpOn(e.Node)
 	case controller.NodeLeft:
@@ -114,6 +118,7 @@ func (d *director) leaveOffice(cause string) {
 
 // giveUpOn ends the sending of orders to a node that is gone.
 func (d *director) giveUpOn(node string) {
+	d.gone[node] = true
 	if o, ok := d.orders[node]; ok {
 		o.cancel()
 		delete(d.orders, node)

@@ -11,12 +11,13 @@ import (
 // nextIncarnation numbers this run of the daemon. The upper bits name the boot,
 // the lower [controller.RestartBits] count the runs in it: two incarnations with
 // the same upper bits hand over to each other what they ran, others do not.
-// It is above every earlier one even if the wall clock was set back.
+// It is above every earlier one even if the wall clock was set back. A boot is
+// named by its millisecond: namespaces and virtual machines boot twice in a second.
 func nextIncarnation(kept Kept, sameBoot bool, recorded uint64, now time.Time) uint64 {
 	if sameBoot && kept.Incarnation >= recorded {
 		return kept.Incarnation + 1
 	}
-	boot := max(uint64(max(now.Unix(), 0)), recorded>>controller.RestartBits+1)
+	boot := max(uint64(max(now.UnixMilli(), 0)), recorded>>controller.RestartBits+1)
 	return boot << controller.RestartBits
 }
 

@@ -28,6 +28,10 @@ type orderMessage struct {
 	StartDelay  time.Duration `json:"start_delay_ns,omitempty"`
 	// Shutdown asks the node to leave; there is no operation then.
 	Shutdown bool `json:"shutdown,omitempty"`
+	// Incarnation is the run of the node's daemon that the plan was made for; 0 is unknown.
+	// An order that was still under way when the node was fenced must not be taken
+	// by the next run.
+	Incarnation uint64 `json:"incarnation,omitempty"`
 }
 
 // refusal is an order that had no effect. Later says that it may be taken when repeated.
@@ -50,9 +54,14 @@ const (
 // order sends an order until it is accepted or refused for good, the node is
 // lost or the office ends. In the last two cases nobody needs to be told.
 func (d *director) order(o controller.Order) {
+	if d.gone[o.Node] {
+		d.post(controller.OrderRefused{Transition: o.Transition, Action: o.Action, Reason: o.Node + " is lost"})
+		return
+	}
 	ctx := d.toNode(o.Node)
 	m := orderMessage{
-		DC: d.n.cfg.Name, Term: o.Term, Transition: o.Transition, Action: int(o.Action), Key: o.Key.String(),
+		Incarnation: recordedIncarnation(d.n.CIB(), o.Node),
+		DC:          d.n.cfg.Name, Term: o.Term, Transition: o.Transition, Action: int(o.Action), Key: o.Key.String(),
 		Op: o.Op, Shutdown: o.Shutdown, StopTimeout: stopTimeout(d.n.CIB(), o.Op),
 		StartDelay: time.Duration(number(o.Op.Meta["start_delay"])) * time.Millisecond,
 	}
@@ -102,6 +111,9 @@ func (n *Node) sendOrder(ctx context.Context, node string, m orderMessage) error
 
 // accept takes an order on this node, or refuses it.
 func (n *Node) accept(ctx context.Context, m orderMessage) *refusal {
+	if m.Incarnation != 0 && m.Incarnation != n.incarnation {
+		return &refusal{Reason: fmt.Sprintf("the order is for run %d of systoled on %s, and this is run %d", m.Incarnation, n.cfg.Name, n.incarnation)}
+	}
 	if err := n.right.order(m.DC, m.Term); err != nil {
 		if old, ok := errors.AsType[lease.OldTermError](err); ok {
 			return &refusal{Reason: err.Error(), Term: old.Acknowledged}
