@@ -31,6 +31,7 @@ const (
 	handOver    fault = "hand-over"
 	forgetful   fault = "voter restarted while the DC is cut from another"
 	lateAnswer  fault = "answers to the DC held back over a vote"
+	slowVote    fault = "the DC heard again while voters write their votes"
 	lostSilence fault = "DC cut off at once"
 )
 
@@ -39,7 +40,7 @@ var deck = []struct {
 	weight int
 }{
 	{powerCut, 4}, {blackout, 1}, {daemonKill, 2}, {quickKill, 4}, {planned, 2}, {isolation, 4}, {oneWay, 4}, {partition, 3}, {healing, 10},
-	{weather, 4}, {hungDisk, 3}, {slowDisk, 2}, {agents, 2}, {devices, 2}, {handOver, 2}, {forgetful, 4}, {lateAnswer, 3}, {lostSilence, 3},
+	{weather, 4}, {hungDisk, 3}, {slowDisk, 2}, {agents, 2}, {devices, 2}, {handOver, 2}, {forgetful, 4}, {lateAnswer, 2}, {slowVote, 2}, {lostSilence, 3},
 }
 
 // storm throws faults until its time is over, and says how many.
@@ -154,7 +155,9 @@ func (c *cluster) strike(ctx context.Context, f fault) bool {
 	case forgetful:
 		return c.forgetful()
 	case lateAnswer:
-		return c.lateAnswer()
+		return c.lateAnswer(false)
+	case slowVote:
+		return c.lateAnswer(true)
 	case lostSilence:
 		dc := c.dc()
 		if dc == nil {
@@ -191,9 +194,10 @@ func (c *cluster) forgetful() bool {
 	return true
 }
 
-// lateAnswer holds back what the voters answer, nearly until the DC steps down. Then
-// the DC either is heard again, by voters whose disks are slow, or loses them as well.
-func (c *cluster) lateAnswer() bool {
+// lateAnswer holds back what the voters answer, and soon what the DC asks. Answers
+// come nearly when it steps down; then it either is heard again too, by voters whose
+// disks are slow, or not.
+func (c *cluster) lateAnswer(slow bool) bool {
 	dc, kept, away := c.split()
 	if dc == nil {
 		return false
@@ -203,20 +207,23 @@ func (c *cluster) lateAnswer() bool {
 	began := time.Now()
 	c.part(dc, away)
 	time.Sleep(time.Duration(c.rng.IntN(40)) * time.Millisecond)
-	slow := c.rng.IntN(2) == 0
 	for _, k := range kept {
 		c.net.Cut(k.addr(), dc.addr())
 		if slow {
-			c.hang(k, time.Until(began.Add(hb)), time.Duration(50+c.rng.IntN(120))*time.Millisecond)
+			c.hang(k, time.Until(began.Add(hb)), time.Duration(100+c.rng.IntN(100))*time.Millisecond)
 		}
 	}
-	time.Sleep(hb - time.Duration(10+c.rng.IntN(50))*time.Millisecond)
+	time.Sleep(time.Duration(c.rng.IntN(40)) * time.Millisecond) // asked again, once or twice
+	c.part(dc, kept)
+	time.Sleep(time.Until(began.Add(hb - time.Duration(c.rng.IntN(50))*time.Millisecond)))
 	for _, k := range kept {
 		c.net.Heal(k.addr(), dc.addr())
 	}
-	if !slow {
-		time.Sleep(2 * time.Millisecond)
-		c.part(dc, kept)
+	if slow {
+		time.Sleep(time.Until(began.Add(hb + time.Duration(20+c.rng.IntN(100))*time.Millisecond)))
+		for _, k := range kept {
+			c.net.Heal(dc.addr(), k.addr())
+		}
 	}
 	time.Sleep(time.Duration(400+c.rng.IntN(300)) * time.Millisecond)
 	c.net.HealAll()
