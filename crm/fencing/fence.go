@@ -143,6 +143,9 @@ func (f *fencing) device(ctx context.Context, d Device, action string) error {
 	for range d.Tries(action) {
 		var node string
 		res, node = f.run.Run(ctx, call)
+		if ok(res) && action == "off" && f.stillOn(ctx, d) {
+			res = resources.Result{Code: resources.ErrGeneric, Reason: "said that it switched the node off, and says now that it is on"}
+		}
 		if ok(res) {
 			f.delegate = node
 			return nil
@@ -156,6 +159,13 @@ func (f *fencing) device(ctx context.Context, d Device, action string) error {
 		reason = fmt.Sprintf("exit %d, status %d", res.Code, res.Status)
 	}
 	return fmt.Errorf("device %s: %s: %s", d.ID, call.Action, reason)
+}
+
+// stillOn asks a device that has switched the target off. Only its clear answer
+// "on" counts against its first word: many devices know no status.
+func (f *fencing) stillOn(ctx context.Context, d Device) bool {
+	res, _ := f.run.Run(ctx, Call{Device: d, Action: d.Action("status"), Target: f.Target, Port: d.Port(f.Target), Timeout: d.Timeout("status", f.Timeout)})
+	return ok(res)
 }
 
 func ok(r resources.Result) bool { return r.Status == resources.StatusDone && r.Code == resources.OK }

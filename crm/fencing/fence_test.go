@@ -20,11 +20,18 @@ type power struct {
 	fail  map[string]int // "device action" → how often it fails first
 	list  map[string]string
 	began time.Time
+	lies  bool // does nothing and says it did; its status tells the truth
 }
 
 func (p *power) Run(_ context.Context, c Call) (resources.Result, string) {
 	if c.Action == "list" {
 		return resources.Result{Stdout: []byte(p.list[c.Device.ID])}, "a"
+	}
+	if c.Action == "status" {
+		if p.lies {
+			return resources.Result{}, "a"
+		}
+		return resources.Result{Code: 2}, "a"
 	}
 	call := fmt.Sprintf("%s %s %s", c.Device.ID, c.Action, c.Port)
 	if !p.began.IsZero() {
@@ -110,6 +117,15 @@ func TestHalfALevelFails(t *testing.T) {
 	}
 	if slices.Contains(p.calls, "left on n2") {
 		t.Error("switched on again what was only half switched off")
+	}
+}
+
+// A device that says "off" and then "on" has not fenced anybody.
+func TestLyingDevice(t *testing.T) {
+	c := parse(t, device("liar", "pcmk_host_check=none"), "")
+	_, err := Fence(t.Context(), c, Request{Target: "n2", Action: "off"}, &power{lies: true})
+	if err == nil || !strings.Contains(err.Error(), "says now that it is on") {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -200,6 +200,13 @@ func (f fencer) Fence(ctx context.Context, c fencing.Call) resources.Result {
 	w := f.w
 	switch c.Action {
 	case "off", "reboot":
+	case "status":
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if m := w.machines[c.Target]; m == nil || !m.on {
+			return resources.Result{Code: 2} // off (fence agent API)
+		}
+		return resources.Result{}
 	default:
 		return resources.Result{}
 	}
