@@ -73,9 +73,6 @@ func Properties() []string {
 // DeviceParameters are the parameters every fence device takes besides its agent's.
 func DeviceParameters() []resources.Parameter { return tables[Fencer] }
 
-// IsMeta tells whether resources may have this meta attribute.
-func IsMeta(name string) bool { return slices.Contains(metaAttributes, name) }
-
 // MetaAttributes are the meta attributes of resources, sorted.
 func MetaAttributes() []string { return slices.Clone(metaAttributes) }
 

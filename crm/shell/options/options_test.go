@@ -111,7 +111,7 @@ func TestLists(t *testing.T) {
 			t.Errorf("%s: a caller changed the list", name)
 		}
 	}
-	if !IsMeta("target-role") || IsMeta("stonith-enabled") {
+	if !slices.Contains(MetaAttributes(), "target-role") || slices.Contains(MetaAttributes(), "stonith-enabled") {
 		t.Error("meta attributes are not told apart from properties")
 	}
 }

@@ -16,8 +16,10 @@ import (
 
 // resources checks every primitive against its agent, and meta attributes.
 func (c *checker) resources(ctx context.Context, agents Agents) {
+	c.attributes("rsc_defaults", "meta attribute", c.conf.Child("rsc_defaults"), options.MetaAttributes())
+	c.attributes("op_defaults", "operation attribute", c.conf.Child("op_defaults"), options.OperationAttributes())
 	for _, e := range c.order {
-		c.meta(e)
+		c.attributes(e.ID(), "meta attribute", e, options.MetaAttributes())
 		switch e.Name() {
 		case "primitive":
 			c.primitive(ctx, e, agents)
@@ -29,17 +31,18 @@ func (c *checker) resources(ctx context.Context, agents Agents) {
 	}
 }
 
-func (c *checker) meta(e *cib.Element) {
+// attributes warns of names in an element's meta attributes that nobody reads.
+func (c *checker) attributes(object, kind string, e *cib.Element, known []string) {
 	for set := range e.Each("meta_attributes") {
 		for nv := range set.Each("nvpair") {
 			name := nv.Get("name")
-			if name == "" || options.IsMeta(name) {
+			if name == "" || slices.Contains(known, name) {
 				continue
 			}
-			if near := clitext.Nearest(name, options.MetaAttributes()); near != "" {
-				c.add(cib.Warning, e.ID(), "meta attribute %q is unknown; did you mean %s?", name, near)
+			if near := clitext.Nearest(name, known); near != "" {
+				c.add(cib.Warning, object, "%s %q is unknown; did you mean %s?", kind, name, near)
 			} else {
-				c.add(cib.Warning, e.ID(), "meta attribute %q is unknown; the cluster ignores it", name)
+				c.add(cib.Warning, object, "%s %q is unknown; the cluster ignores it", kind, name)
 			}
 		}
 	}

@@ -48,6 +48,10 @@ func TestCheck(t *testing.T) {
 		{"parameter by reference", "primitive x IPaddr2 params $addr:ip=192.0.2.1\nprimitive y IPaddr2 params @addr:ip", nil},
 		{"parameter misspelled", "primitive x Dummy params stat=1", []string{`error: x: ocf:heartbeat:Dummy has no parameter "stat"; did you mean state?`}},
 		{"parameter of the wrong type", "primitive x Dummy params delay=soon", []string{"warning: x: parameter delay:"}},
+		{"defaults nobody reads", "rsc_defaults nonsense=1 migration-treshold=3\nop_defaults timout=20s", []string{
+			`warning: rsc_defaults: meta attribute "nonsense" is unknown; the cluster ignores it`,
+			`warning: rsc_defaults: meta attribute "migration-treshold" is unknown; did you mean migration-threshold?`,
+			`warning: op_defaults: operation attribute "timout" is unknown; did you mean timeout?`}},
 		{"meta attribute misspelled", "primitive x Dummy meta target-rol=Started", []string{`warning: x: meta attribute "target-rol" is unknown; did you mean target-role?`}},
 		{"operation the agent lacks", "primitive x Dummy op promote interval=0", []string{"warning: x: op promote: the agent has no such action"}},
 		{"short timeout", "primitive x Dummy op monitor interval=10s timeout=5s", []string{"warning: x: op monitor: timeout 5s is shorter than the 20s"}},
