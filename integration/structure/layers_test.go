@@ -91,7 +91,7 @@ func TestImportsPointDown(t *testing.T) {
 
 // Agents share some packages made for it; but for the registry, none knows another.
 func TestAgentsKeepApart(t *testing.T) {
-	shared := []string{"agents/process", "agents/guard", "agents/internal"}
+	shared := []string{"agents/process", "agents/guard", "agents/internal", "agents/check"}
 	all := parse(t)
 	for _, pkg := range all.packages() {
 		if !under(pkg, "agents") || pkg == "agents" {
