@@ -11,6 +11,7 @@ import (
 	"strconv"
 
 	"systole/agents/dummy"
+	"systole/agents/filesystem"
 	"systole/agents/guard"
 	"systole/agents/httpd"
 	"systole/agents/nginx"
@@ -25,12 +26,13 @@ func natives(cfg Config) map[string]resources.Agent {
 	tmp := cmp.Or(cfg.OCF.RscTmp, "/run/resource-agents")
 	dummies := dummy.Config{Dir: tmp, Score: scorer(cfg.OCF)}
 	return map[string]resources.Agent{
-		"Delay":    dummy.New("Delay", dummies),
-		"Dummy":    dummy.New("Dummy", dummies),
-		"IPaddr2":  vip.New(vip.Config{Lease: cfg.Lease, Guard: cfg.Guard, Log: cfg.Log, Alone: cfg.alone}),
-		"Stateful": dummy.New("Stateful", dummies),
-		"httpd":    httpd.New(httpd.Config{Dir: tmp}),
-		"nginx":    nginx.Agent{Lease: cfg.Lease},
+		"Delay":      dummy.New("Delay", dummies),
+		"Dummy":      dummy.New("Dummy", dummies),
+		"Filesystem": filesystem.New(filesystem.Config{Lease: cfg.Lease, Log: cfg.Log}),
+		"IPaddr2":    vip.New(vip.Config{Lease: cfg.Lease, Guard: cfg.Guard, Log: cfg.Log, Alone: cfg.alone}),
+		"Stateful":   dummy.New("Stateful", dummies),
+		"httpd":      httpd.New(httpd.Config{Dir: tmp}),
+		"nginx":      nginx.Agent{Lease: cfg.Lease},
 	}
 }
 
@@ -63,6 +65,8 @@ func RunChild() (ran bool, code int) {
 	switch os.Getenv(childEnv) {
 	case guard.ChildName:
 		return true, guard.Child()
+	case filesystem.ChildName:
+		return true, filesystem.Child()
 	case httpd.ChildName:
 		return true, httpd.Child()
 	}

@@ -34,6 +34,7 @@ func TestOCFTester(t *testing.T) {
 		{"IPaddr2", []string{"ip=2001:db8::100"}},
 		{"IPaddr2", []string{"ip=192.0.2.101", "nic=near0", "cidr_netmask=32", "iflabel=v1", "lvs_support=1"}},
 		{"httpd", []string{"ip=127.0.0.1", "port=" + freePort(t)}},
+		{"Filesystem", []string{"device=scratch", "directory=" + filepath.Join(dir, "mnt"), "fstype=tmpfs"}},
 		{"nginx", []string{"configfile=" + nginxConf(t, dir)}},
 	} {
 		if c.agent == "nginx" && c.params[0] == "configfile=" {

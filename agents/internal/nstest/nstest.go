@@ -35,13 +35,20 @@ func Isolated(t *testing.T) bool {
 }
 
 // IsolatedRoot is Isolated for tests that need the real root (to become other
-// users): a network namespace only. They are skipped for anyone else.
+// users, to mount): a network and a mount namespace whose mounts nobody else
+// sees. They are skipped for anyone else.
 func IsolatedRoot(t *testing.T) bool {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("needs root")
 	}
-	return isolated(t, &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS})
+	if !isolated(t, &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS}) {
+		return false
+	}
+	if err := unix.Mount("", "/", "", unix.MS_PRIVATE|unix.MS_REC, ""); err != nil {
+		t.Fatal("mounts of its own:", err)
+	}
+	return true
 }
 
 func isolated(t *testing.T, attr *syscall.SysProcAttr) bool {
