@@ -74,7 +74,7 @@ func unquote(text string) (v, rest string, err error) {
 
 // quote is the reverse of unquote: plain where it can be.
 func quote(s string) string {
-	if s != "" && !strings.ContainsAny(s, blanks+`"'`) {
+	if s != "" && !strings.ContainsAny(s, blanks+`"';#`) { // ; and # end a line where checks stand in a director's configuration
 		return s
 	}
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`

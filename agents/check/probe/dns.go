@@ -1,0 +1,50 @@
+package probe
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/miekg/dns"
+)
+
+// dns asks one question over UDP. A truncated answer is one: the server is well.
+func (q *question) dns(ctx context.Context) (answer, error) {
+	conn, err := q.dial(ctx, "udp")
+	if err != nil {
+		return answer{}, err
+	}
+	defer conn.Close()
+	ask := new(dns.Msg).SetQuestion(dns.Fqdn(q.Name), dns.StringToType[q.Type])
+	c := &dns.Conn{Conn: conn}
+	if err := c.WriteMsg(ask); err != nil {
+		return answer{}, err
+	}
+	for {
+		reply, err := c.ReadMsg()
+		if reply != nil && reply.Id != ask.Id || reply == nil && err == nil {
+			continue // not ours
+		}
+		if err != nil {
+			return answer{}, fmt.Errorf("answer: %w", err)
+		}
+		return q.dnsReply(reply)
+	}
+}
+
+func (q *question) dnsReply(reply *dns.Msg) (answer, error) {
+	if reply.Rcode != dns.RcodeSuccess {
+		return answer{}, fmt.Errorf("%s for %s %s: wanted NOERROR", dns.RcodeToString[reply.Rcode], q.Name, q.Type)
+	}
+	if len(reply.Answer) == 0 && !reply.Truncated {
+		return answer{}, fmt.Errorf("no record for %s %s", q.Name, q.Type)
+	}
+	if q.Regex == nil {
+		return says("%d records", len(reply.Answer))
+	}
+	for _, record := range reply.Answer {
+		if text := record.String(); q.Regex.MatchString(text) {
+			return answer{text: clip(text)}, nil
+		}
+	}
+	return answer{}, fmt.Errorf("none of %d records matches regex", len(reply.Answer))
+}
