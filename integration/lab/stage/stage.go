@@ -32,7 +32,7 @@ type Cluster struct {
 // logName is the daemon's log in the node's directory.
 const logName = "systoled.log"
 
-// Form boots the nodes and returns when all are voting members.
+// Form boots the nodes and returns when all are members.
 func (c *Cluster) Form(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, formWithin, fmt.Errorf("the cluster did not form within %v", formWithin))
 	defer cancel()
@@ -119,11 +119,12 @@ func (c *Cluster) Configure(ctx context.Context, on *lab.Node, text string) erro
 	return err
 }
 
-// AwaitMembers waits until so many nodes are online voters, in the eyes of ask, and there is a DC.
+// AwaitMembers waits until so many nodes are online, in the eyes of ask, as many of
+// them vote as may, and there is a DC.
 func (c *Cluster) AwaitMembers(ctx context.Context, ask *lab.Node, count int) error {
 	for {
-		up, dc, err := members(ctx, ask)
-		if err == nil && dc != "" && up >= count {
+		up, voters, dc, err := members(ctx, ask)
+		if err == nil && dc != "" && up >= count && voters >= min(count, mostVoters) {
 			return nil
 		}
 		select {
@@ -134,24 +135,30 @@ func (c *Cluster) AwaitMembers(ctx context.Context, ask *lab.Node, count int) er
 	}
 }
 
-func members(ctx context.Context, ask *lab.Node) (up int, dc string, err error) {
+// mostVoters is the daemon's default (systole.conf, "voters").
+const mostVoters = 5
+
+func members(ctx context.Context, ask *lab.Node) (up, voters int, dc string, err error) {
 	out, err := ask.Run(ctx, "crm", "cluster", "status", "--output", "json")
 	if err != nil {
-		return 0, "", err
+		return 0, 0, "", err
 	}
 	var status struct {
 		DC    string
 		Nodes []struct{ Online, Voter bool }
 	}
 	if err := json.Unmarshal([]byte(out), &status); err != nil {
-		return 0, "", fmt.Errorf("crm cluster status: %w in %q", err, out)
+		return 0, 0, "", fmt.Errorf("crm cluster status: %w in %q", err, out)
 	}
 	for _, n := range status.Nodes {
-		if n.Online && n.Voter {
+		if n.Online {
 			up++
+			if n.Voter {
+				voters++
+			}
 		}
 	}
-	return up, strings.TrimSpace(status.DC), nil
+	return up, voters, strings.TrimSpace(status.DC), nil
 }
 
 // Others are the nodes but one.
