@@ -1,0 +1,358 @@
+package mysql
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"systole/resources"
+)
+
+// registry is the cluster's memory: a Cluster for every node.
+type registry struct {
+	mu        sync.Mutex
+	kept      map[string]map[string]string // by node
+	transient map[string]map[string]string
+	score     map[string]int
+	stopped   []string
+}
+
+func newRegistry() *registry {
+	return &registry{kept: map[string]map[string]string{}, transient: map[string]map[string]string{}, score: map[string]int{}}
+}
+
+func (g *registry) put(m map[string]map[string]string, node, name, value string) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if m[node] == nil {
+		m[node] = map[string]string{}
+	}
+	m[node][name] = value
+	return nil
+}
+
+func (g *registry) Set(_ context.Context, op resources.Op, name, value string) error {
+	return g.put(g.transient, op.Node, name, value)
+}
+
+func (g *registry) Keep(_ context.Context, op resources.Op, name, value string) error {
+	return g.put(g.kept, op.Node, name, value)
+}
+
+func (g *registry) Score(_ context.Context, op resources.Op, score int) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.score[op.Node] = score
+	return nil
+}
+
+func (g *registry) Kept(context.Context, resources.Op) (map[string]map[string]string, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	out := map[string]map[string]string{}
+	for node, attrs := range g.kept {
+		out[node] = maps.Clone(attrs)
+	}
+	return out, nil
+}
+
+func (g *registry) Stopped(context.Context, resources.Op) ([]string, error) { return g.stopped, nil }
+
+// instance is a real server of the test, in a directory of its own.
+type machine struct {
+	t      *testing.T
+	agent  Agent
+	op     resources.Op
+	params map[string]string
+	dir    string
+}
+
+// socketDir is a directory with a short name: socket paths are bounded.
+func socketDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "my")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+// newMachine makes an empty database; it is skipped where there is no server.
+func newMachine(t *testing.T, node string) *machine {
+	t.Helper()
+	if _, err := program(""); err != nil {
+		t.Skip("needs mariadb-server: ", err)
+	}
+	if os.Getuid() != 0 {
+		t.Skip("needs root: the server of this test runs as root, and its root user comes by the socket")
+	}
+	dir := socketDir(t)
+	m := &machine{t: t, dir: dir, params: map[string]string{
+		"config": "/nonexistent", "datadir": filepath.Join(dir, "data"), "user": "root", "group": "root",
+		"log": filepath.Join(dir, "log"), "pid": filepath.Join(dir, "pid"), "socket": filepath.Join(dir, "sock"),
+		"enable_creation": "true", "additional_parameters": "--skip-networking --innodb-buffer-pool-size=8M --innodb-log-file-size=8M --innodb-fast-shutdown=1",
+	}}
+	m.op = resources.Op{Resource: "db", Instance: "db", Node: node, Timeout: time.Minute, Interval: time.Second}
+	if err := os.Mkdir(m.params["datadir"], 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(m.kill)
+	return m
+}
+
+// kill is a power cut.
+func (m *machine) kill() {
+	s, err := read(resources.Op{Params: m.params})
+	if err != nil {
+		return
+	}
+	if p, running := s.running(); running {
+		s.end(context.Background(), p.PID, 0)
+	}
+}
+
+func (m *machine) do(action resources.Action, want resources.Code) resources.Result {
+	m.t.Helper()
+	op := m.op
+	op.Action, op.Params = action, m.params
+	ctx, cancel := context.WithTimeout(m.t.Context(), op.Timeout)
+	defer cancel()
+	res := m.agent.Execute(ctx, op)
+	if res.Code != want {
+		m.t.Fatalf("%s of %s = %d (%s), want %d", action, op.Node, res.Code, res.Reason, want)
+	}
+	return res
+}
+
+// probe is a monitor without an interval.
+func (m *machine) probe(want resources.Code) {
+	m.t.Helper()
+	defer func(d time.Duration) { m.op.Interval = d }(m.op.Interval)
+	m.op.Interval = 0
+	m.do(resources.ActionMonitor, want)
+}
+
+func (m *machine) db() *sql.DB {
+	m.t.Helper()
+	s, err := read(resources.Op{Params: m.params})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	c := s.local()
+	m.t.Cleanup(c.Close)
+	return c.db
+}
+
+func (m *machine) exec(statement string) {
+	m.t.Helper()
+	ctx, cancel := context.WithTimeout(m.t.Context(), 20*time.Second)
+	defer cancel()
+	if _, err := m.db().ExecContext(ctx, statement); err != nil {
+		m.t.Fatalf("%s: %s: %v", m.op.Node, statement, err)
+	}
+}
+
+func (m *machine) word(query string) string {
+	m.t.Helper()
+	var s sql.NullString
+	if err := m.db().QueryRowContext(m.t.Context(), query).Scan(&s); err != nil {
+		m.t.Fatalf("%s: %s: %v", m.op.Node, query, err)
+	}
+	return s.String
+}
+
+func TestStandalone(t *testing.T) {
+	m := newMachine(t, "a")
+	m.probe(resources.NotRunning)
+	m.do(resources.ActionStop, resources.OK)
+	m.do(resources.ActionStart, resources.OK)
+	m.do(resources.ActionStart, resources.OK) // adopts
+	m.do(resources.ActionMonitor, resources.OK)
+	m.op.CheckLevel = 10
+	m.do(resources.ActionMonitor, resources.OK)
+	m.op.CheckLevel = 0
+	m.exec("CREATE DATABASE shop")
+
+	os.Remove(m.params["pid"]) // the process is still found
+	m.do(resources.ActionMonitor, resources.OK)
+
+	noticed := make(chan bool)
+	go func() {
+		op := m.op
+		op.Params = m.params
+		noticed <- m.agent.Watch(t.Context(), op)
+	}()
+	m.kill()
+	if !<-noticed {
+		t.Error("the end of the server was not noticed")
+	}
+	m.do(resources.ActionMonitor, resources.NotRunning)
+	m.do(resources.ActionStart, resources.OK)
+	if got := m.word("SHOW DATABASES LIKE 'shop'"); got != "shop" {
+		t.Errorf("after a crash there is %q", got)
+	}
+	m.do(resources.ActionStop, resources.OK)
+	m.probe(resources.NotRunning)
+}
+
+func TestHungServer(t *testing.T) {
+	m := newMachine(t, "a")
+	m.do(resources.ActionStart, resources.OK)
+	s, _ := read(resources.Op{Params: m.params})
+	p, _ := s.running()
+	if err := unix.Kill(p.PID, unix.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	m.op.Timeout = time.Second
+	if res := m.do(resources.ActionMonitor, resources.ErrGeneric); res.Status != resources.StatusTimeout {
+		t.Errorf("monitor of a stopped process = %+v", res)
+	}
+	m.op.Timeout = 4 * time.Second // of which three are for a clean shutdown
+	m.do(resources.ActionStop, resources.OK)
+	m.probe(resources.NotRunning)
+}
+
+func TestStartSaysWhatIsWrong(t *testing.T) {
+	m := newMachine(t, "a")
+	m.do(resources.ActionStart, resources.OK)
+	m.do(resources.ActionStop, resources.OK)
+	m.params["additional_parameters"] = "--nonsense"
+	if res := m.do(resources.ActionStart, resources.ErrGeneric); !strings.Contains(res.Reason, "nonsense") {
+		t.Errorf("reason %q", res.Reason)
+	}
+	m.params["datadir"] = filepath.Join(m.dir, "not-mounted")
+	m.do(resources.ActionStart, resources.ErrInstalled)
+	m.probe(resources.NotRunning)
+	m.do(resources.ActionStop, resources.OK)
+}
+
+// trio is a promotable clone on as many nodes as are named.
+type clone struct {
+	*registry
+	t        *testing.T
+	machines map[string]*machine
+	log      *strings.Builder
+}
+
+func newClone(t *testing.T, nodes ...string) *clone {
+	t.Helper()
+	c := &clone{registry: newRegistry(), t: t, machines: map[string]*machine{}, log: &strings.Builder{}}
+	log := slog.New(slog.NewTextHandler(io.MultiWriter(c.log, t.Output()), nil))
+	for i, node := range nodes {
+		m := newMachine(t, node)
+		addr := fmt.Sprintf("127.0.%d.%d", os.Getpid()%250+1, i+1)
+		m.params["additional_parameters"] = strings.Replace(m.params["additional_parameters"], "--skip-networking", "--bind-address="+addr+" --port=33306 --slave-net-timeout=2", 1)
+		m.params["replication_port"] = "33306"
+		m.params["replication_passwd"] = "it's a \\secret"
+		m.op.Meta = map[string]string{"promoted_max": "1"}
+		m.agent = Agent{Cluster: c.registry, Log: log}
+		c.put(c.kept, node, "db_mysql_master_IP", addr)
+		c.machines[node] = m
+	}
+	return c
+}
+
+// running tells the agents where instances run, as notifications do.
+func (c *clone) running(nodes ...string) {
+	for _, m := range c.machines {
+		m.op.Meta["notify_active_uname"] = strings.Join(nodes, " ")
+	}
+}
+
+// settle runs the monitors of the nodes until cond holds.
+func (c *clone) settle(what string, cond func() bool, nodes ...string) {
+	c.t.Helper()
+	for range 100 {
+		if cond() {
+			return
+		}
+		for _, node := range nodes {
+			m := c.machines[node]
+			op := m.op
+			op.Action, op.Params = resources.ActionMonitor, m.params
+			m.agent.Execute(c.t.Context(), op)
+		}
+	}
+	c.t.Fatalf("never: %s; kept %v", what, c.kept)
+}
+
+func (c *clone) note(node string) Note {
+	c.t.Helper()
+	n, err := ParseNote(c.kept[node]["db-lineage"])
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return n
+}
+
+// protected says that a replica may take over from a dead primary.
+func (c *clone) protected(replica string) func() bool {
+	return func() bool {
+		text, ok := c.kept[replica]["db-lineage"]
+		return ok && strings.HasSuffix(text, "state=in")
+	}
+}
+
+func TestFailover(t *testing.T) {
+	c := newClone(t, "a", "b")
+	a, b := c.machines["a"], c.machines["b"]
+	c.running("a", "b")
+	a.do(resources.ActionStart, resources.OK)
+	b.do(resources.ActionStart, resources.OK)
+	a.do(resources.ActionPromote, resources.OK)
+	a.do(resources.ActionPromote, resources.OK)
+	a.probe(resources.RunningPromoted)
+	a.exec("CREATE DATABASE shop")
+	a.exec("CREATE TABLE shop.t (n INT PRIMARY KEY)")
+	a.exec("INSERT INTO shop.t VALUES (1)")
+	c.settle("b holds everything", c.protected("b"), "a", "b")
+	a.exec("INSERT INTO shop.t VALUES (2)") // waits for b
+	if _, err := b.db().Exec("SET SESSION sql_log_bin=0; INSERT INTO shop.t VALUES (9)"); err == nil {
+		t.Error("a replica takes two statements")
+	}
+
+	a.kill()
+	c.running("b")
+	b.do(resources.ActionPromote, resources.OK)
+	if got := b.word("SELECT GROUP_CONCAT(n ORDER BY n) FROM shop.t"); got != "1,2" {
+		t.Errorf("b has %q", got)
+	}
+	if !strings.Contains(c.log.String(), "all that a confirmed was confirmed by b first") {
+		t.Error("the proof is not in the log")
+	}
+	c.stopped = []string{"a"}
+	b.exec("INSERT INTO shop.t VALUES (3)") // alone
+
+	// a comes back and follows, since it has nothing of its own.
+	c.stopped = nil
+	c.running("a", "b")
+	a.do(resources.ActionStart, resources.OK)
+	c.settle("a holds everything", c.protected("a"), "b", "a")
+	if got := a.word("SELECT GROUP_CONCAT(n ORDER BY n) FROM shop.t"); got != "1,2,3" {
+		t.Errorf("a has %q", got)
+	}
+	if got := a.word("SELECT @@global.read_only"); got != "1" {
+		t.Error("a replica may be written")
+	}
+
+	// A planned change of roles.
+	b.do(resources.ActionDemote, resources.OK)
+	a.do(resources.ActionPromote, resources.OK)
+	c.settle("b follows", c.protected("b"), "a", "b")
+	a.exec("INSERT INTO shop.t VALUES (4)")
+	if n := c.note("a"); n.Term != 3 {
+		t.Errorf("note of a: %v", n)
+	}
+}
