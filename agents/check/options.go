@@ -189,11 +189,12 @@ var options = []option{
 	{name: "source-mark", kinds: socket, common: true, doc: "firewall mark of the probe's packets", field: func(s *Spec) value { return (*markValue)(&s.SourceMark) }},
 }
 
-// Reference is the manual of kinds and options, as text for people.
+// Reference is the manual of kinds and options: two lists in Markdown.
 func Reference() string {
 	var b strings.Builder
+	b.WriteString("Kinds:\n\n")
 	for _, k := range kinds {
-		fmt.Fprintf(&b, "%s: %s.", k.kind, k.doc)
+		fmt.Fprintf(&b, "- `%s`: %s.", k.kind, k.doc)
 		s := defaults(k.kind)
 		var own []string
 		for _, o := range options {
@@ -207,13 +208,14 @@ func Reference() string {
 			own = append(own, text)
 		}
 		if len(own) > 0 {
-			fmt.Fprintf(&b, " Options: %s.", strings.Join(own, ", "))
+			fmt.Fprintf(&b, " Own options: %s.", strings.Join(own, ", "))
 		}
 		b.WriteString("\n")
 	}
+	b.WriteString("\nOptions:\n\n")
 	s := defaults(TCP)
 	for _, o := range options {
-		fmt.Fprintf(&b, "%s: %s.", o.name, o.doc)
+		fmt.Fprintf(&b, "- `%s`: %s.", o.name, o.doc)
 		if texts := o.field(&s).texts(); o.common && len(texts) > 0 {
 			fmt.Fprintf(&b, " Default %s.", texts[0])
 		}

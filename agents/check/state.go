@@ -66,7 +66,7 @@ func (s Status) Effective(configured int, now time.Time) int {
 }
 
 func (s Status) starting(now time.Time) bool {
-	return s.Verdict == Up && now.Sub(s.Since) < s.slowStart
+	return s.Verdict == Up && s.slowStart > 0 && now.Sub(s.Since) < s.slowStart
 }
 
 // State is one check over time. It is a value machine: the caller probes at

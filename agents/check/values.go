@@ -325,6 +325,9 @@ type bytesValue []byte
 
 func (v *bytesValue) set(s string) error {
 	digits, isHex := strings.CutPrefix(s, hexPrefix)
+	if s == "" || s == hexPrefix {
+		return errors.New("it is empty: leave the option out")
+	}
 	if !isHex {
 		*v = bytesValue(s)
 		return nil
