@@ -14,6 +14,7 @@ import (
 	"systole/agents/filesystem"
 	"systole/agents/guard"
 	"systole/agents/httpd"
+	"systole/agents/nfs"
 	"systole/agents/nginx"
 	"systole/agents/ocf"
 	"systole/agents/process"
@@ -31,8 +32,10 @@ func natives(cfg Config) map[string]resources.Agent {
 		"Filesystem": filesystem.New(filesystem.Config{Lease: cfg.Lease, Log: cfg.Log}),
 		"IPaddr2":    vip.New(vip.Config{Lease: cfg.Lease, Guard: cfg.Guard, Log: cfg.Log, Alone: cfg.alone}),
 		"Stateful":   dummy.New("Stateful", dummies),
+		"exportfs":   nfs.NewExporter(),
 		"httpd":      httpd.New(httpd.Config{Dir: tmp}),
 		"nginx":      nginx.Agent{Lease: cfg.Lease},
+		"nfsserver":  nfs.NewServer(nfs.Config{Log: cfg.Log}),
 	}
 }
 
@@ -69,6 +72,8 @@ func RunChild() (ran bool, code int) {
 		return true, filesystem.Child()
 	case httpd.ChildName:
 		return true, httpd.Child()
+	case nfs.ChildName:
+		return true, nfs.Child()
 	}
 	return false, 0
 }
