@@ -176,6 +176,8 @@ func (l *lexer) next(r rune) error {
 		l.escape = true
 	case l.quote != 0 && r == l.quote:
 		l.quote = 0
+	case l.quote != 0 && r == '\n': // a line continued inside quotation marks, as crmsh joins it
+		l.buf.WriteByte(' ')
 	case l.quote != 0:
 		l.buf.WriteRune(r)
 	case r == '"' || r == '\'':

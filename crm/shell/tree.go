@@ -32,6 +32,7 @@ func tree() *command {
 			{name: "ra", short: "Look at resource agents", sub: raCommands()},
 			{name: "cluster", short: "Form and keep a cluster", sub: clusterCommands()},
 			{name: "cib", short: "Work on copies of the CIB", sub: cibCommands()},
+			{name: "import", short: "Bring the configuration of keepalived, ldirectord, ipvsadm or Heartbeat", sub: importCommands()},
 			{name: "site", short: "Manage tickets of sites", sub: []*command{
 				{name: "ticket", args: "{grant|revoke|standby|activate|show|time|delete} TICKET", short: "Manage a ticket", min: 2, max: 2, run: siteTicket, example: "crm -F site ticket grant ticketA"},
 			}},

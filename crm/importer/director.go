@@ -1,0 +1,121 @@
+package importer
+
+import (
+	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+
+	"systole/agents/ipvs/config"
+)
+
+// Director is the IPVS director of the new configuration, as the text that
+// ocf:systole:ipvs reads from its parameter services.
+type Director struct {
+	Timeouts string // options of a timeouts line, "" for none
+	Services []Service
+	Sync     Sync
+}
+
+// Sync is how directors keep each other's connection tables warm.
+type Sync struct {
+	Interface string // "": no sync daemons
+	ID        int
+	Group     netip.Addr
+	MaxLen    int
+}
+
+// Service is a virtual service, as lines of the director's text.
+type Service struct {
+	At    Place
+	Addr  netip.Addr // of clients' packets; invalid for a firewall mark
+	Lines []string
+}
+
+// Option writes NAME=VALUE for the director's text.
+func Option(name, value string) string {
+	if value != "" && !strings.ContainsAny(value, " \t\"'\\;#") {
+		return name + "=" + value
+	}
+	return name + `="` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(value) + `"`
+}
+
+// With adds an option to others, or replaces the one of the same name: where a
+// file says a thing twice, the last one counts.
+func With(options []string, option string) []string {
+	name, _, _ := strings.Cut(option, "=")
+	for i, o := range options {
+		if n, _, _ := strings.Cut(o, "="); n == name {
+			return slices.Replace(slices.Clone(options), i, i+1, option)
+		}
+	}
+	return append(options, option)
+}
+
+// Check tells what the director's own reader says about a service.
+func (s Service) Check() error {
+	_, err := config.Parse(strings.Join(s.Lines, "\n"), config.Defaults{})
+	return err
+}
+
+// Sound leaves out services that the director would refuse and reports why, at
+// the line where they begin: one wrong service must not take the others down.
+func (d *Director) Sound(r *Report) {
+	var sound []Service
+	for _, s := range d.Services {
+		if err := s.Check(); err != nil {
+			r.Unsupported(s.At, "the service is left out: %s", strings.ReplaceAll(lineNumber.ReplaceAllString(err.Error(), ""), "\n", "; "))
+			continue
+		}
+		sound = append(sound, s)
+	}
+	d.Services = sound
+}
+
+// lineNumber is a place in the text that is being made, of no use to the reader.
+var lineNumber = regexp.MustCompile(`(?m)^line \d+: `)
+
+// Define adds the director to a configuration. Without connection
+// synchronisation it is a primitive, to be a member of a group. With it the
+// standby takes part too: then it is a promotable clone, of which the returned
+// id is that of a clone that others follow ([Config.Follow]).
+func (d Director) Define(c *Config, id string) (member string, promotable bool) {
+	var lines []string
+	if d.Timeouts != "" {
+		lines = append(lines, "timeouts "+d.Timeouts)
+	}
+	for _, s := range d.Services {
+		lines = append(lines, s.Lines...)
+	}
+	words := []string{"ocf:systole:ipvs", Break, "params", longValue("services", lines)}
+	if d.Sync.Interface == "" {
+		return c.Define(Object{Kind: "primitive", ID: id, Words: append(words, Break, "op monitor", "interval=5s", "timeout=20s")}), false
+	}
+	words = append(words, Break, Set("sync_interface", d.Sync.Interface), Set("sync_id", fmt.Sprint(d.Sync.ID)))
+	if d.Sync.Group.IsValid() {
+		words = append(words, Set("sync_group", d.Sync.Group.String()))
+	}
+	if d.Sync.MaxLen > 0 {
+		words = append(words, Set("sync_maxlen", fmt.Sprint(d.Sync.MaxLen)))
+	}
+	words = append(words, Break, "op monitor", "role=Promoted", "interval=5s", "timeout=20s", Break, "op monitor", "role=Unpromoted", "interval=6s", "timeout=20s")
+	prim := c.Define(Object{Kind: "primitive", ID: id, Words: words})
+	return c.Define(Object{Kind: "clone", ID: prim + "s", Words: []string{prim, "meta", "promotable=true", "promoted-max=1", "clone-max=2", "interleave=true"}}), true
+}
+
+// Follow puts a resource where a promotable clone is promoted, after that.
+func (c *Config) Follow(rsc, clone string) {
+	c.Define(Object{Kind: "colocation", ID: rsc + "-with-" + clone, Words: []string{"inf:", rsc, clone + ":Promoted"}})
+	c.Define(Object{Kind: "order", ID: clone + "-before-" + rsc, Words: []string{"Mandatory:", clone + ":promote", rsc + ":start"}})
+}
+
+// longValue is a value of several lines, joined by semicolons; each stands on a
+// line of its own, which crm configure reads as one blank.
+func longValue(name string, lines []string) string {
+	quoted := make([]string, len(lines))
+	for i, l := range lines {
+		quoted[i] = strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(l)
+	}
+	return name + `="` + strings.Join(quoted, ";"+Break+"  ") + `"`
+}
