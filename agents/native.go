@@ -14,10 +14,12 @@ import (
 	"systole/agents/filesystem"
 	"systole/agents/guard"
 	"systole/agents/httpd"
+	"systole/agents/ipvs"
 	"systole/agents/nfs"
 	"systole/agents/nginx"
 	"systole/agents/ocf"
 	"systole/agents/process"
+	"systole/agents/realserver"
 	"systole/agents/vip"
 	"systole/resources"
 )
@@ -34,8 +36,10 @@ func natives(cfg Config) map[string]resources.Agent {
 		"Stateful":   dummy.New("Stateful", dummies),
 		"exportfs":   nfs.NewExporter(),
 		"httpd":      httpd.New(httpd.Config{Dir: tmp}),
+		"ipvs":       ipvs.New(director(cfg.OCF)),
 		"nginx":      nginx.Agent{Lease: cfg.Lease},
 		"nfsserver":  nfs.NewServer(nfs.Config{Log: cfg.Log}),
+		"realserver": realserver.New(realserver.Config{Dir: tmp, Attribute: attributes(cfg), Lease: cfg.Lease, Log: cfg.Log}),
 	}
 }
 
@@ -58,6 +62,40 @@ func scorer(c ocf.Config) func(context.Context, resources.Op, int) error {
 	}
 }
 
+// attributes sets transient node attributes as a script would: with the node's
+// crm_attribute. A script that runs alone has nobody to tell.
+func attributes(cfg Config) func(ctx context.Context, op resources.Op, name, value string) error {
+	if cfg.alone {
+		return nil
+	}
+	return func(ctx context.Context, op resources.Op, name, value string) error {
+		args := []string{"--lifetime", "reboot", "--name", name}
+		if op.Node != "" {
+			args = append(args, "--node", op.Node)
+		}
+		if value == "" {
+			args = append(args, "--delete")
+		} else {
+			args = append(args, "--update", value)
+		}
+		tool := filepath.Join(cmp.Or(cfg.OCF.SbinDir, "/usr/sbin"), "crm_attribute")
+		exit, err := process.Run(ctx, process.Command{Path: tool, Args: args, Env: cfg.OCF.Environ(op)})
+		if err == nil && exit.Code != 0 {
+			err = fmt.Errorf("%s: exit %d: %s", tool, exit.Code, exit.Text())
+		}
+		return err
+	}
+}
+
+// director is what the IPVS director needs of the node.
+func director(c ocf.Config) ipvs.Config {
+	sbin := cmp.Or(c.SbinDir, "/usr/sbin")
+	return ipvs.Config{
+		Dir: c.RscTmp, Score: scorer(c),
+		Feed: []string{filepath.Join(sbin, "crm"), "lvs", "feed"}, FeedEnv: append([]string{"PATH=" + sbin + ":/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}, c.Env...),
+	}
+}
+
 // childEnv names the child process this program is to be.
 const childEnv = "SYSTOLE_CHILD"
 
@@ -72,6 +110,8 @@ func RunChild() (ran bool, code int) {
 		return true, filesystem.Child()
 	case httpd.ChildName:
 		return true, httpd.Child()
+	case ipvs.ChildName:
+		return true, ipvs.Child()
 	case nfs.ChildName:
 		return true, nfs.Child()
 	}
