@@ -18,7 +18,7 @@ var programs = map[string]tool.Tool{
 	"crm":                  shell.Run,
 	"attrd_updater":        tools.AttrdUpdater,
 	"cibadmin":             cibtools.Cibadmin,
-	"cibsecret":            nil,
+	"cibsecret":            tools.Cibsecret,
 	"corosync-cfgtool":     tools.CorosyncCfgtool,
 	"corosync-quorumtool":  tools.CorosyncQuorumtool,
 	"crm_attribute":        tools.CrmAttribute,

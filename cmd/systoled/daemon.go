@@ -34,6 +34,7 @@ import (
 	"systole/crm/node"
 	"systole/crm/recheck"
 	"systole/crm/scheduler"
+	"systole/crm/secret"
 	"systole/crm/store"
 	"systole/crm/transport"
 	"systole/crm/watchdog"
@@ -58,6 +59,8 @@ type daemon struct {
 	node     *node.Node
 	gossip   *membership.Membership
 	admin    *cluster.Server
+	secrets  *secret.Server
+	vault    *secret.Vault
 }
 
 // restartPause is the grant asked for by a planned restart: an upgrade replaces
@@ -150,6 +153,10 @@ func (d *daemon) build(local net.Listener, realtime string, stop context.CancelC
 		Lease: right, Guard: addressGuard(d.guard), Log: d.log.With("part", "agents"),
 	})
 
+	if err := d.openSecrets(); err != nil {
+		return err
+	}
+
 	first, err := d.firstCIB()
 	if err != nil {
 		return err
@@ -159,7 +166,7 @@ func (d *daemon) build(local net.Listener, realtime string, stop context.CancelC
 		Fabric: d.fabric, Clock: store.Boottime, Timing: d.timing, Planner: recheck.Planner(plan), Log: d.log,
 		Store: store.Config{Dir: d.dir.StorePath(), Incarnation: d.id.ID, Bootstrap: first},
 		Peers: d.peers, Voters: d.conf.Voters, Gossip: d.opinions, Warnings: d.warnings,
-		Lookup: d.agents.Lookup, Catalog: d.agents, Fencer: fencer{d.agents}, Harmless: harmless(d.guard != nil, d.agents.Runs),
+		Lookup: d.secrets.Agents(d.agents.Lookup), Catalog: d.agents, Fencer: fencer{d.agents, d.secrets}, Harmless: harmless(d.guard != nil, d.agents.Runs),
 		State:  executor.FileStore(filepath.Join(d.conf.RunDir, "lrm.json")),
 		Right:  &rightFile{path: filepath.Join(d.conf.RunDir, "lease")},
 		Inputs: &inputDir{path: filepath.Join(d.conf.ClusterDir, "inputs"), keep: d.conf.Inputs},
@@ -181,13 +188,43 @@ func (d *daemon) build(local net.Listener, realtime string, stop context.CancelC
 		return err
 	}
 	d.admin = cluster.NewServer(cluster.ServerOptions{
-		Dir: d.dir, Host: d.node.Host(), Reload: d.reload, Log: d.log.With("part", "cluster"),
-		Peers: &http.Client{Transport: transport.RoundTripper(d.fabric, transport.ProtoRPC, d.resolve)},
+		Dir: d.dir, Host: d.node.Host(), Reload: d.reload, Log: d.log.With("part", "cluster"), Peers: d.peerClient(),
 	})
 	d.node.Mount(node.Administration{
-		Admin: d.admin.AdminHandler(), Peers: d.admin.PeerHandler(), Joining: d.admin.JoinHandler(), Prefix: cluster.PeerPrefix,
+		Admin:   either(secret.AdminPrefix, d.secrets.AdminHandler(), d.admin.AdminHandler()),
+		Peers:   either(secret.PeerPrefix, d.secrets.PeerHandler(), d.admin.PeerHandler()),
+		Joining: d.admin.JoinHandler(), Prefix: cluster.PeerPrefix,
 	})
 	return nil
+}
+
+// openSecrets reads the secrets this node holds.
+func (d *daemon) openSecrets() error {
+	vault, spoilt, err := secret.Open(filepath.Join(d.conf.ClusterDir, "secrets"), d.dir.Credentials().Keys)
+	if err != nil {
+		return err
+	}
+	if spoilt != nil {
+		d.log.Warn("secrets lost on this node", "err", spoilt)
+	}
+	d.vault = vault
+	d.secrets = secret.NewServer(secret.ServerOptions{
+		Vault: vault, Node: d.id.Node, Members: d.dir.Members, Peers: d.peerClient(), Log: d.log.With("part", "secret"),
+	})
+	return nil
+}
+
+// peerClient asks other nodes by name.
+func (d *daemon) peerClient() *http.Client {
+	return &http.Client{Transport: transport.RoundTripper(d.fabric, transport.ProtoRPC, d.resolve)}
+}
+
+// either hands paths below the prefix to one handler, and all others to another.
+func either(prefix string, below, other http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle(prefix, below)
+	mux.Handle("/", other)
+	return mux
 }
 
 // openGossip starts membership; its opinion is shown in status.
@@ -228,7 +265,7 @@ func (d *daemon) opinions() map[string]string {
 
 // reload hands new credentials to everything that uses them.
 func (d *daemon) reload(c transport.Credentials) error {
-	return errors.Join(d.fabric.Reload(c), d.gossip.SetKeys(c.Keys))
+	return errors.Join(d.fabric.Reload(c), d.gossip.SetKeys(c.Keys), d.vault.Rekey(c.Keys))
 }
 
 func (d *daemon) firstCIB() (*cib.CIB, error) {
@@ -279,6 +316,7 @@ func (d *daemon) serve(ctx context.Context, stop context.CancelCauseFunc) error 
 	}
 	part(d.node.Run)
 	part(d.admin.Run)
+	part(d.secrets.Run)
 	part(d.enter)
 	if d.conf.Metrics.IsValid() {
 		part(d.serveMetrics)
@@ -385,11 +423,16 @@ func toolDir() string {
 }
 
 // fencer runs fence devices with the installed fence agents.
-type fencer struct{ agents *agents.Registry }
+type fencer struct {
+	agents  *agents.Registry
+	secrets *secret.Server
+}
 
 // Fence implements node.Fencer.
 func (f fencer) Fence(ctx context.Context, c fencing.Call) resources.Result {
-	return f.agents.Fence(ctx, c.Device.Agent, fence.Call{Params: c.Device.Params, Action: c.Action, Target: c.Target, Port: c.Port})
+	// A device whose password is not known is tried without: fencing must not wait for it.
+	params, _ := f.secrets.Resolve(ctx, c.Device.ID, c.Device.Params)
+	return f.agents.Fence(ctx, c.Device.Agent, fence.Call{Params: params, Action: c.Action, Target: c.Target, Port: c.Port})
 }
 
 // plan is the scheduler as the controller asks it.

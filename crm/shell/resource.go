@@ -323,6 +323,11 @@ func resourceAttribute(kind ...string) func(context.Context, *call) error {
 	}
 }
 
+// resourceSecret is secret.
+func resourceSecret(ctx context.Context, c *call) error {
+	return c.tool(ctx, "cibsecret", tools.Cibsecret, tools.SecretArgs(c.args)...)
+}
+
 // resourceFailcount is failcount show, set and delete.
 func resourceFailcount(ctx context.Context, c *call) error {
 	rsc, verb, node := c.args[0], c.args[1], c.args[2]
