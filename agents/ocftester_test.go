@@ -33,6 +33,8 @@ func TestOCFTester(t *testing.T) {
 		{"IPaddr2", []string{"ip=192.0.2.100"}},
 		{"IPaddr2", []string{"ip=2001:db8::100"}},
 		{"IPaddr2", []string{"ip=192.0.2.101", "nic=near0", "cidr_netmask=32", "iflabel=v1", "lvs_support=1"}},
+		{"realserver", []string{"vip=192.0.2.102 2001:db8::102"}},
+		{"realserver", []string{"mode=nat", "gateway=192.0.2.2", "ports=80"}},
 		{"httpd", []string{"ip=127.0.0.1", "port=" + freePort(t)}},
 		{"Filesystem", []string{"device=scratch", "directory=" + filepath.Join(dir, "mnt"), "fstype=tmpfs"}},
 		{"nginx", []string{"configfile=" + nginxConf(t, dir)}},

@@ -21,7 +21,7 @@ var Metadata = resources.Metadata{
 		{Name: "iflabel", Type: resources.ParamString, Short: "Label of the address",
 			Long: "A label appended to the device's name (eth0:label), for tools that show interfaces by label. IPv4 only."},
 		{Name: "lvs_support", Type: resources.ParamBoolean, Default: "false", Short: "Keep the address on lo when stopped",
-			Long: "For LVS direct routing: a stopped address is moved to the loopback device, so that this node still takes what a director sends it, but does not announce it."},
+			Long: "For LVS direct routing: a stopped address is moved to the loopback device, so that this node still takes what a director sends it, but does not announce it. It is moved only while the kernel keeps quiet about addresses of lo (net.ipv4.conf.all.arp_ignore, which ocf:systole:realserver sees to); else it is removed."},
 		{Name: "arp_interval", Type: resources.ParamInteger, Default: "200", Short: "Time between announcements in ms",
 			Long: "Milliseconds between the announcements after a start."},
 		{Name: "arp_count", Type: resources.ParamInteger, Default: "5", Short: "Announcements after a start",

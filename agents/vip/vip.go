@@ -14,6 +14,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -194,7 +196,7 @@ func (a *Agent) stop(ctx context.Context, c config) error {
 		return err
 	}
 	if there {
-		if c.lvs && p.device() != loopback {
+		if c.lvs && p.device() != loopback && c.keepsQuiet() {
 			if err := c.moveToLoopback(); err != nil {
 				return err
 			}
@@ -217,7 +219,7 @@ func (a *Agent) release(ctx context.Context, c config, p place) error {
 	switch {
 	case a.cfg.Guard == nil || p.device() == loopback:
 		return nil
-	case c.lvs:
+	case c.lvs && c.keepsQuiet():
 		return a.cfg.Guard.Free(ctx, p.device(), c.ip.String())
 	}
 	return a.cfg.Guard.Release(ctx, p.device(), c.ip.String())
@@ -247,6 +249,21 @@ func (a *Agent) monitor(c config, op resources.Op) resources.Result {
 func (c config) onLoopback() (place, error) {
 	link, err := netlink.LinkByName(loopback)
 	return place{link, c.ip.BitLen()}, err
+}
+
+// keepsQuiet tells whether the kernel keeps from answering for the address when it
+// is on lo: for IPv4 by conf/all/arp_ignore, as a real server sets it. Where it does
+// not, nothing here is a real server, and the address would have two owners.
+func (c config) keepsQuiet() bool {
+	if c.ip.Is6() {
+		return true
+	}
+	value, err := os.ReadFile("/proc/sys/net/ipv4/conf/all/arp_ignore")
+	switch strings.TrimSpace(string(value)) {
+	case "1", "2", "8":
+		return err == nil
+	}
+	return false
 }
 
 func (c config) moveToLoopback() error {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -333,6 +334,15 @@ func TestLVSKeepsTheAddressOnLoopback(t *testing.T) {
 	}
 	r := newRig(t)
 	lvs := []string{ip4, "lvs_support=true"}
+	// Where the kernel would answer for it, it does not go to lo.
+	r.run(resources.ActionStart, resources.OK, lvs...)
+	r.run(resources.ActionStop, resources.OK, lvs...)
+	if present("lo", "192.0.2.100") {
+		t.Error("on lo, though the kernel answers ARP for it there")
+	}
+	if err := os.WriteFile("/proc/sys/net/ipv4/conf/all/arp_ignore", []byte("1"), 0); err != nil {
+		t.Fatal(err)
+	}
 	r.run(resources.ActionStart, resources.OK, lvs...)
 	r.run(resources.ActionStop, resources.OK, lvs...)
 	if !present("lo", "192.0.2.100") || present(r.w.Near, "192.0.2.100") {

@@ -1,0 +1,68 @@
+package realserver
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestAwait(t *testing.T) {
+	oops := errors.New("oops")
+	for _, tt := range []struct {
+		name         string
+		limit, quiet time.Duration
+		busyFor      time.Duration // connections are there as long
+		fails        error
+		cancel       time.Duration
+		left         int
+		took         time.Duration
+	}{
+		{name: "nothing there, nobody told", limit: time.Minute, left: 0, took: 0},
+		{name: "nothing there", limit: time.Minute, quiet: time.Second, left: 0, took: time.Second},
+		{name: "busy, then quiet", limit: time.Minute, quiet: time.Second, busyFor: 5 * time.Second, left: 0, took: 6 * time.Second},
+		{name: "busy for ever", limit: 3 * time.Second, quiet: time.Second, busyFor: time.Hour, left: 2, took: 3 * time.Second},
+		{name: "not countable", limit: 3 * time.Second, fails: oops, left: -1, took: 3 * time.Second},
+		{name: "not quiet long enough", limit: 500 * time.Millisecond, quiet: time.Second, left: 0, took: 500 * time.Millisecond},
+		{name: "ended from outside", limit: time.Minute, quiet: time.Second, busyFor: time.Hour, cancel: 7 * time.Second, left: 2, took: 7 * time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				if tt.cancel > 0 {
+					time.AfterFunc(tt.cancel, cancel)
+				}
+				began := time.Now()
+				left, err := await(ctx, tt.limit, tt.quiet, func() (int, error) {
+					if time.Since(began) < tt.busyFor {
+						return 2, tt.fails
+					}
+					return 0, tt.fails
+				})
+				took := time.Since(began)
+				if left != tt.left || !errors.Is(err, tt.fails) || took < tt.took-lookEvery || took > tt.took+lookEvery {
+					t.Errorf("%d left, %v, after %v; want %d after %v", left, err, took, tt.left, tt.took)
+				}
+			})
+		})
+	}
+}
+
+func TestServes(t *testing.T) {
+	for params, want := range map[string][2]bool{ // VIP port 80, another address port 443
+		"vip=192.0.2.1":          {true, false},
+		"vip=192.0.2.1,ports=80": {true, false},
+		"vip=192.0.2.1,ports=81": {false, false},
+		"vip=192.0.2.1,mode=nat": {false, false},
+		"mode=nat,ports=80 443":  {true, true},
+	} {
+		c, err := read(parameters(params))
+		got := [2]bool{c.serves(netip.MustParseAddr("192.0.2.1"), 80), c.serves(netip.MustParseAddr("10.0.0.1"), 443)}
+		if err != nil || got != want {
+			t.Errorf("%s: %v, %v, want %v", params, got, err, want)
+		}
+	}
+}
