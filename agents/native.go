@@ -15,11 +15,13 @@ import (
 	"systole/agents/guard"
 	"systole/agents/httpd"
 	"systole/agents/ipvs"
+	"systole/agents/mysql"
 	"systole/agents/nfs"
 	"systole/agents/nginx"
 	"systole/agents/ocf"
 	"systole/agents/process"
 	"systole/agents/realserver"
+	"systole/agents/route"
 	"systole/agents/vip"
 	"systole/resources"
 )
@@ -33,10 +35,13 @@ func natives(cfg Config) map[string]resources.Agent {
 		"Dummy":      dummy.New("Dummy", dummies),
 		"Filesystem": filesystem.New(filesystem.Config{Lease: cfg.Lease, Log: cfg.Log}),
 		"IPaddr2":    vip.New(vip.Config{Lease: cfg.Lease, Guard: cfg.Guard, Log: cfg.Log, Alone: cfg.alone}),
+		"IPsrcaddr":  route.Source{},
+		"Route":      route.Route{},
 		"Stateful":   dummy.New("Stateful", dummies),
 		"exportfs":   nfs.NewExporter(),
 		"httpd":      httpd.New(httpd.Config{Dir: tmp}),
 		"ipvs":       ipvs.New(director(cfg.OCF)),
+		"mysql":      mysql.Agent{Cluster: record{cfg.OCF}, Log: cfg.Log},
 		"nginx":      nginx.Agent{Lease: cfg.Lease},
 		"nfsserver":  nfs.NewServer(nfs.Config{Log: cfg.Log}),
 		"realserver": realserver.New(realserver.Config{Dir: tmp, Attribute: attributes(cfg), Lease: cfg.Lease, Log: cfg.Log}),

@@ -25,7 +25,7 @@ type registry struct {
 	kept      map[string]map[string]string // by node
 	transient map[string]map[string]string
 	score     map[string]int
-	stopped   []string
+	active    []string
 }
 
 func newRegistry() *registry {
@@ -67,7 +67,7 @@ func (g *registry) Kept(context.Context, resources.Op) (map[string]map[string]st
 	return out, nil
 }
 
-func (g *registry) Stopped(context.Context, resources.Op) ([]string, error) { return g.stopped, nil }
+func (g *registry) Active(context.Context, resources.Op) ([]string, error) { return g.active, nil }
 
 // instance is a real server of the test, in a directory of its own.
 type machine struct {
@@ -101,7 +101,7 @@ func newMachine(t *testing.T, node string) *machine {
 	dir := socketDir(t)
 	m := &machine{t: t, dir: dir, params: map[string]string{
 		"config": "/nonexistent", "datadir": filepath.Join(dir, "data"), "user": "root", "group": "root",
-		"log": filepath.Join(dir, "log"), "pid": filepath.Join(dir, "pid"), "socket": filepath.Join(dir, "sock"),
+		"log": filepath.Join(dir, "error.log"), "pid": filepath.Join(dir, "pid"), "socket": filepath.Join(dir, "sock"),
 		"enable_creation": "true", "additional_parameters": "--skip-networking --innodb-buffer-pool-size=8M --innodb-log-file-size=8M --innodb-fast-shutdown=1",
 	}}
 	m.op = resources.Op{Resource: "db", Instance: "db", Node: node, Timeout: time.Minute, Interval: time.Second}
@@ -266,6 +266,7 @@ func newClone(t *testing.T, nodes ...string) *clone {
 
 // running tells the agents where instances run, as notifications do.
 func (c *clone) running(nodes ...string) {
+	c.active = nodes
 	for _, m := range c.machines {
 		m.op.Meta["notify_active_uname"] = strings.Join(nodes, " ")
 	}
@@ -332,11 +333,9 @@ func TestFailover(t *testing.T) {
 	if !strings.Contains(c.log.String(), "all that a confirmed was confirmed by b first") {
 		t.Error("the proof is not in the log")
 	}
-	c.stopped = []string{"a"}
 	b.exec("INSERT INTO shop.t VALUES (3)") // alone
 
 	// a comes back and follows, since it has nothing of its own.
-	c.stopped = nil
 	c.running("a", "b")
 	a.do(resources.ActionStart, resources.OK)
 	c.settle("a holds everything", c.protected("a"), "b", "a")

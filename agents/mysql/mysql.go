@@ -37,9 +37,9 @@ type Cluster interface {
 	// Kept are the permanent attributes of all nodes, by node and name, as
 	// committed when it is called.
 	Kept(ctx context.Context, op resources.Op) (map[string]map[string]string, error)
-	// Stopped are the nodes on which the instance is on record as stopped, in
+	// Active are the nodes on which the instance is not on record as stopped, in
 	// order or with the proof that the node is gone.
-	Stopped(ctx context.Context, op resources.Op) ([]string, error)
+	Active(ctx context.Context, op resources.Op) ([]string, error)
 }
 
 // Agent keeps no state and is safe for concurrent use.
@@ -116,6 +116,9 @@ func read(op resources.Op) (server, error) {
 		config: v.String("config"), datadir: v.String("datadir"), log: v.String("log"), pidfile: v.String("pid"), socket: v.String("socket"),
 		user: v.String("user"), group: v.String("group"), create: v.Bool("enable_creation"), table: v.String("test_table"),
 		account: account{v.String("test_user"), v.String("test_passwd")},
+	}
+	if filepath.Ext(s.log) == "" {
+		s.log += ".err" // as the server does
 	}
 	if s.program, err = program(v.String("binary")); err != nil {
 		return server{}, err

@@ -63,9 +63,15 @@ func (r *replica) look(ctx context.Context, c *session, notes map[string]Note) (
 		s.Connected = append(s.Connected, h["Host"])
 	}
 	missing := func(m Member) bool { return !slices.Contains(s.Connected, m.Node) }
-	if slices.ContainsFunc(notes[r.op.Node].With, missing) {
-		if s.Stopped, err = r.cluster.Stopped(ctx, r.op); err != nil {
+	if absent := slices.DeleteFunc(slices.Clone(notes[r.op.Node].With), func(m Member) bool { return !missing(m) }); len(absent) > 0 {
+		active, err := r.cluster.Active(ctx, r.op)
+		if err != nil {
 			return s, err
+		}
+		for _, m := range absent {
+			if !slices.Contains(active, m.Node) {
+				s.Stopped = append(s.Stopped, m.Node)
+			}
 		}
 	}
 	clients, err := c.status(ctx, "Rpl_semi_sync_master_clients")

@@ -1,0 +1,142 @@
+package agents
+
+import (
+	"cmp"
+	"context"
+	"encoding/xml"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"systole/agents/ocf"
+	"systole/agents/process"
+	"systole/resources"
+)
+
+// record is what agents keep in the CIB and read there, by the tools that
+// scripts use: it works under any cluster manager that has them.
+type record struct{ ocf ocf.Config }
+
+// Score sets the promotion score on this node; a negative one removes it.
+func (r record) Score(ctx context.Context, op resources.Op, score int) error {
+	op.Params = nil // the tool has no use for passwords
+	return scorer(r.ocf)(ctx, op, score)
+}
+
+// Set sets a transient attribute of this node.
+func (r record) Set(ctx context.Context, op resources.Op, name, value string) error {
+	_, err := r.tool(ctx, op, "crm_attribute", "--lifetime", "reboot", "--node", op.Node, "--name", name, "--update", value)
+	return err
+}
+
+// Keep sets a permanent attribute of this node.
+func (r record) Keep(ctx context.Context, op resources.Op, name, value string) error {
+	_, err := r.tool(ctx, op, "crm_attribute", "--lifetime", "forever", "--node", op.Node, "--name", name, "--update", value)
+	return err
+}
+
+// Kept are the permanent attributes of all nodes.
+func (r record) Kept(ctx context.Context, op resources.Op) (map[string]map[string]string, error) {
+	doc, err := r.tool(ctx, op, "cibadmin", "--query", "--scope", "nodes")
+	if err != nil {
+		return nil, err
+	}
+	return nodeAttributes(doc)
+}
+
+// Active are the nodes on which the instance is not on record as stopped.
+func (r record) Active(ctx context.Context, op resources.Op) ([]string, error) {
+	doc, err := r.tool(ctx, op, "cibadmin", "--query", "--scope", "status")
+	if err != nil {
+		return nil, err
+	}
+	return activeNodes(doc, cmp.Or(op.Instance, op.Resource))
+}
+
+func (r record) tool(ctx context.Context, op resources.Op, name string, args ...string) ([]byte, error) {
+	op.Params = nil
+	path := filepath.Join(cmp.Or(r.ocf.SbinDir, "/usr/sbin"), name)
+	exit, err := process.Run(ctx, process.Command{Path: path, Args: args, Env: r.ocf.Environ(op)})
+	if err == nil && exit.Code != 0 {
+		err = fmt.Errorf("%s: exit %d: %s", path, exit.Code, exit.Text())
+	}
+	return exit.Stdout, err
+}
+
+// nodeAttributes reads the nodes section of a CIB.
+func nodeAttributes(doc []byte) (map[string]map[string]string, error) {
+	var section struct {
+		Nodes []struct {
+			Name string `xml:"uname,attr"`
+			Sets []struct {
+				Pairs []struct {
+					Name  string `xml:"name,attr"`
+					Value string `xml:"value,attr"`
+				} `xml:"nvpair"`
+			} `xml:"instance_attributes"`
+		} `xml:"node"`
+	}
+	if err := xml.Unmarshal(doc, &section); err != nil {
+		return nil, fmt.Errorf("nodes of the CIB: %w", err)
+	}
+	out := map[string]map[string]string{}
+	for _, n := range section.Nodes {
+		out[n.Name] = map[string]string{}
+		for _, s := range n.Sets {
+			for _, p := range s.Pairs {
+				if _, first := out[n.Name][p.Name]; !first {
+					out[n.Name][p.Name] = p.Value
+				}
+			}
+		}
+	}
+	return out, nil
+}
+
+// activeNodes reads the status section: a node whose newest operation of the
+// resource is not a stop, or a monitor that found nothing, is active or may be.
+func activeNodes(doc []byte, resource string) (active []string, err error) {
+	var section struct {
+		Nodes []struct {
+			Name      string `xml:"uname,attr"`
+			Resources []struct {
+				ID  string `xml:"id,attr"`
+				Ops []struct {
+					Operation string `xml:"operation,attr"`
+					Call      string `xml:"call-id,attr"`
+					Code      string `xml:"rc-code,attr"`
+					Status    string `xml:"op-status,attr"`
+				} `xml:"lrm_rsc_op"`
+			} `xml:"lrm>lrm_resources>lrm_resource"`
+		} `xml:"node_state"`
+	}
+	if err := xml.Unmarshal(doc, &section); err != nil {
+		return nil, fmt.Errorf("status of the CIB: %w", err)
+	}
+	for _, n := range section.Nodes {
+		for _, rsc := range n.Resources {
+			if id, _, _ := strings.Cut(rsc.ID, ":"); id != resource {
+				continue
+			}
+			newest, stopped := -2, true
+			for _, op := range rsc.Ops {
+				call, err := strconv.Atoi(op.Call)
+				if op.Status == "-1" || err != nil { // pending
+					newest, stopped = int(^uint(0)>>1), false
+					break
+				}
+				if op.Operation == "notify" || call < newest {
+					continue
+				}
+				newest = call
+				stopped = op.Status == "0" && (op.Operation == "stop" && op.Code == "0" || op.Operation == "monitor" && op.Code == "7")
+			}
+			if !stopped {
+				active = append(active, n.Name)
+				break
+			}
+		}
+	}
+	return active, nil
+}
