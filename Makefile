@@ -19,7 +19,7 @@ TOOLS := cibadmin crm_mon crm_resource crm_node crm_attribute crm_verify crm_dif
 DAEMONS := pacemaker-based pacemaker-controld pacemaker-fenced pacemaker-schedulerd
 
 # Native agents, linked too so that other cluster managers can run them as OCF scripts.
-AGENTS := Delay Dummy IPaddr2 Stateful httpd nginx realserver
+AGENTS := Delay Dummy Filesystem IPaddr2 IPsrcaddr Route Stateful exportfs httpd nfsserver nginx realserver
 
 PREFIX     ?= /usr
 DESTDIR    ?=

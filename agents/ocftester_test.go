@@ -9,6 +9,9 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
 	"systole/agents/internal/nstest"
 )
 
@@ -23,6 +26,8 @@ func TestOCFTester(t *testing.T) {
 	}
 	nstest.NewWire(t)
 	dir := public(t)
+	routeTo(t, "203.0.113.0/24", "192.0.2.9")
+	exports := hideExports(t)
 	for _, c := range []struct {
 		agent  string
 		params []string
@@ -35,10 +40,17 @@ func TestOCFTester(t *testing.T) {
 		{"IPaddr2", []string{"ip=192.0.2.101", "nic=near0", "cidr_netmask=32", "iflabel=v1", "lvs_support=1"}},
 		{"realserver", []string{"vip=192.0.2.102 2001:db8::102"}},
 		{"realserver", []string{"mode=nat", "gateway=192.0.2.2", "ports=80"}},
+		{"Route", []string{"destination=198.51.100.0/24", "gateway=192.0.2.9"}},
+		{"IPsrcaddr", []string{"ipaddress=192.0.2.1", "destination=203.0.113.0/24"}},
+		{"exportfs", []string{"directory=/usr", "clientspec=192.0.2.0/24", "fsid=1"}},
 		{"httpd", []string{"ip=127.0.0.1", "port=" + freePort(t)}},
 		{"Filesystem", []string{"device=scratch", "directory=" + filepath.Join(dir, "mnt"), "fstype=tmpfs"}},
 		{"nginx", []string{"configfile=" + nginxConf(t, dir)}},
 	} {
+		if c.agent == "exportfs" && !exports {
+			t.Log("exportfs is not installed: not tested")
+			continue
+		}
 		if c.agent == "nginx" && c.params[0] == "configfile=" {
 			t.Log("nginx is not installed: not tested")
 			continue
@@ -57,6 +69,31 @@ func TestOCFTester(t *testing.T) {
 			t.Logf("%v\n%s", c.params, out)
 		}
 	}
+}
+
+// routeTo makes a route whose source address IPsrcaddr can change.
+func routeTo(t *testing.T, to, via string) {
+	t.Helper()
+	_, network, err := net.ParseCIDR(to)
+	if err == nil {
+		err = netlink.RouteAdd(&netlink.Route{Dst: network, Gw: net.ParseIP(via)})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// hideExports covers the machine's own table of exports; false where the program is
+// not installed.
+func hideExports(t *testing.T) bool {
+	t.Helper()
+	if _, err := os.Stat("/usr/sbin/exportfs"); err != nil {
+		return false
+	}
+	if err := unix.Mount("exports", "/var/lib/nfs", "tmpfs", 0, ""); err != nil {
+		t.Fatal(err)
+	}
+	return true
 }
 
 // public is a directory that everybody may read, with this program under the

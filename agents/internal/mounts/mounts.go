@@ -142,9 +142,12 @@ func (t Table) Target(path string) (dev, root string, ok bool) {
 	return m.Dev, filepath.Join(m.Root, rest), true
 }
 
-// ReadOnly tells whether nothing can be written through the mount.
+// ReadOnly tells whether nothing can be written through the mount. An ext4
+// the kernel found errors in is ro until Linux 6.12, emergency_ro since 6.14, and not
+// marked between, nor where that change was taken back to older kernels (Debian's
+// 6.1): only a write shows it there.
 func (m Mount) ReadOnly() bool {
-	return slices.Contains(m.Options, "ro") || slices.Contains(m.Super, "ro")
+	return slices.Contains(m.Options, "ro") || slices.Contains(m.Super, "ro") || slices.Contains(m.Super, "emergency_ro")
 }
 
 // Under tells whether a path is dir or lies below it.
