@@ -15,19 +15,26 @@ func (q *question) dns(ctx context.Context) (answer, error) {
 	}
 	defer conn.Close()
 	ask := new(dns.Msg).SetQuestion(dns.Fqdn(q.Name), dns.StringToType[q.Type])
-	c := &dns.Conn{Conn: conn}
-	if err := c.WriteMsg(ask); err != nil {
+	packet, err := ask.Pack()
+	if err != nil {
+		return answer{}, fmt.Errorf("option name: %w", err)
+	}
+	if _, err := conn.Write(packet); err != nil {
 		return answer{}, err
 	}
+	buf := make([]byte, maxAnswer)
 	for {
-		reply, err := c.ReadMsg()
-		if reply != nil && reply.Id != ask.Id || reply == nil && err == nil {
-			continue // not ours
-		}
+		n, err := conn.Read(buf)
 		if err != nil {
+			return answer{}, err
+		}
+		reply := new(dns.Msg)
+		if err := reply.Unpack(buf[:n]); err != nil {
 			return answer{}, fmt.Errorf("answer: %w", err)
 		}
-		return q.dnsReply(reply)
+		if reply.Id == ask.Id {
+			return q.dnsReply(reply)
+		}
 	}
 }
 

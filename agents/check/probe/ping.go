@@ -76,7 +76,7 @@ func (q *question) echoSocket() (net.Conn, error) {
 		fd, err = q.openEcho(unix.SOCK_RAW)
 	}
 	if errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) {
-		return nil, fmt.Errorf("%w: allow it by net.ipv4.ping_group_range, or run as root", err)
+		return nil, fmt.Errorf("%v: allow it by net.ipv4.ping_group_range, or run as root", err)
 	}
 	if err != nil {
 		return nil, err

@@ -148,15 +148,19 @@ func (q *question) password() (string, error) {
 
 // phrase is an error in an administrator's words.
 func (q *question) phrase(ctx context.Context, err error) string {
-	var errno syscall.Errno
+	var wrong mismatchError
+	var call *os.SyscallError
 	var path *fs.PathError
+	deadline, _ := ctx.Deadline()
 	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), ctx.Err() != nil:
+	case errors.As(err, &wrong):
+		return wrong.Error()
+	case ctx.Err() != nil, time.Now().After(deadline), errors.Is(err, os.ErrDeadlineExceeded):
 		return fmt.Sprintf("no complete answer within %s", q.Timeout)
 	case errors.As(err, &path):
 		return clip(err.Error())
-	case errors.As(err, &errno):
-		return clip(errno.Error() + " (" + q.place() + ")")
+	case errors.As(err, &call):
+		return clip(call.Err.Error() + " (" + q.place() + ")")
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "the server closed the connection without a complete answer"
 	}

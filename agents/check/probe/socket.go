@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 )
@@ -30,14 +31,14 @@ func (q *question) tcp(ctx context.Context) (answer, error) {
 		if got = append(got, chunk[:n]...); q.Expect.Match(got) {
 			return says("the answer matches")
 		}
-		if err != nil && len(got) == 0 {
+		if err != nil && (len(got) == 0 || !errors.Is(err, io.EOF)) {
 			return answer{}, err
 		}
 		if err != nil {
 			break
 		}
 	}
-	return answer{}, fmt.Errorf("the answer %q does not match expect", clip(string(got)))
+	return answer{}, mismatchError(clip(string(got)))
 }
 
 // udp: silence is consent unless an answer is expected, and an ICMP error is
@@ -74,7 +75,7 @@ func (q *question) datagrams(conn net.Conn) (answer, error) {
 	}
 }
 
-// mismatchError is the wrong answer that was the only one until the deadline.
+// mismatchError is an answer other than the expected.
 type mismatchError string
 
 func (m mismatchError) Error() string {
