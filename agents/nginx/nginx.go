@@ -16,12 +16,13 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"systole/agents/internal/daemon"
+	"systole/agents/internal/ocferr"
 	"systole/agents/internal/proc"
 	"systole/agents/internal/web"
 	"systole/agents/process"
@@ -50,31 +51,18 @@ type server struct {
 	graceful   time.Duration
 }
 
-// searchPath is for what the configuration may run (perl, external programs).
+// environment is for what the configuration may run (perl, external programs).
 var environment = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}
-
-// problem is an error with the OCF code it means.
-type problem struct {
-	code resources.Code
-	error
-}
-
-// Unwrap is the cause.
-func (p problem) Unwrap() error { return p.error }
-
-func problemf(code resources.Code, format string, args ...any) error {
-	return problem{code, fmt.Errorf(format, args...)}
-}
 
 // read works out what is configured.
 func read(ctx context.Context, params map[string]string) (server, error) {
 	v, err := Metadata.Resolve(params)
 	if err != nil {
-		return server{}, problem{resources.ErrConfigured, err}
+		return server{}, ocferr.With(resources.ErrConfigured, err)
 	}
 	s := server{program: v.String("httpd"), configfile: v.String("configfile"), url: v.String("status10url"), graceful: v.Duration("graceful")}
 	if s.regex, err = regexp.Compile(v.String("status10regex")); err != nil {
-		return server{}, problemf(resources.ErrConfigured, "parameter status10regex of nginx: %w", err)
+		return server{}, ocferr.Errorf(resources.ErrConfigured, "parameter status10regex of nginx: %w", err)
 	}
 	if port := v.String("port"); port != "" {
 		s.addr = "127.0.0.1:" + port
@@ -83,7 +71,7 @@ func read(ctx context.Context, params map[string]string) (server, error) {
 		}
 	}
 	if _, err := os.Stat(s.program); err != nil {
-		return server{}, problemf(resources.ErrInstalled, "program of nginx: %w", err)
+		return server{}, ocferr.Errorf(resources.ErrInstalled, "program of nginx: %w", err)
 	}
 	extra := options(v.String("options"))
 	if s.configfile == "" {
@@ -96,7 +84,7 @@ func read(ctx context.Context, params map[string]string) (server, error) {
 	s.args = append([]string{"-c", s.configfile}, extra...)
 	conf, err := os.ReadFile(s.configfile)
 	if err != nil {
-		return server{}, problemf(resources.ErrInstalled, "configuration of nginx: %w", err)
+		return server{}, ocferr.Errorf(resources.ErrInstalled, "configuration of nginx: %w", err)
 	}
 	s.pidfile = cmp.Or(globalPID(extra), pidDirective(string(conf)))
 	if !filepath.IsAbs(s.pidfile) { // a process each time: name the pid file in the configuration to save it
@@ -144,11 +132,11 @@ func (s server) run(ctx context.Context, args ...string) (process.Exit, error) {
 	exit, err := process.Run(ctx, process.Command{Path: s.program, Args: args, Env: environment})
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
-		return exit, problem{resources.ErrInstalled, err}
+		return exit, ocferr.With(resources.ErrInstalled, err)
 	case err != nil:
-		return exit, problem{resources.ErrGeneric, err}
+		return exit, ocferr.With(resources.ErrGeneric, err)
 	case exit.Code != 0:
-		return exit, problemf(resources.ErrGeneric, "%s %s: exit %d: %s", s.program, strings.Join(args, " "), exit.Code, firstLine(exit.Stderr))
+		return exit, ocferr.Errorf(resources.ErrGeneric, "%s %s: exit %d: %s", s.program, strings.Join(args, " "), exit.Code, firstLine(exit.Stderr))
 	}
 	return exit, nil
 }
@@ -167,7 +155,7 @@ func firstLine(stderr []byte) string {
 func (a Agent) Execute(ctx context.Context, op resources.Op) resources.Result {
 	s, err := read(ctx, op.Params)
 	if err != nil {
-		return a.withoutServer(op, err)
+		return ocferr.Absent(op, err)
 	}
 	switch op.Action {
 	case resources.ActionStart:
@@ -176,7 +164,7 @@ func (a Agent) Execute(ctx context.Context, op resources.Op) resources.Result {
 		if a.Lease != nil && a.Lease.Remaining() <= 0 {
 			s.graceful = 0
 		}
-		err = s.stop(ctx)
+		err = s.daemon().Stop(ctx, unix.SIGQUIT, s.graceful)
 	case resources.ActionMonitor, "status":
 		err = s.monitor(ctx, op.CheckLevel)
 	case resources.ActionReload:
@@ -184,37 +172,9 @@ func (a Agent) Execute(ctx context.Context, op resources.Op) resources.Result {
 	case resources.ActionValidateAll:
 		err = s.test(ctx)
 	default:
-		err = problemf(resources.ErrUnimplemented, "nginx has no action %s", op.Action)
+		err = ocferr.Errorf(resources.ErrUnimplemented, "nginx has no action %s", op.Action)
 	}
-	return result(ctx, err)
-}
-
-// withoutServer answers where nginx is not, or is not configured, on this node:
-// then it does not run here, and stopping it succeeds.
-func (a Agent) withoutServer(op resources.Op, err error) resources.Result {
-	if p, ok := errors.AsType[problem](err); ok && p.code == resources.ErrInstalled {
-		if op.Action == resources.ActionStop {
-			return resources.Result{Reason: err.Error()}
-		}
-		if op.IsProbe() {
-			return resources.Result{Code: resources.NotRunning, Reason: err.Error()}
-		}
-	}
-	return result(context.Background(), err)
-}
-
-func result(ctx context.Context, err error) resources.Result {
-	if err == nil {
-		return resources.Result{}
-	}
-	res := resources.Result{Code: resources.ErrGeneric, Reason: err.Error()}
-	if p, ok := errors.AsType[problem](err); ok {
-		res.Code = p.code
-	}
-	if ctx.Err() != nil {
-		res.Status = resources.StatusTimeout
-	}
-	return res
+	return ocferr.Result(ctx, err)
 }
 
 // test has nginx check its configuration.
@@ -223,71 +183,34 @@ func (s server) test(ctx context.Context) error {
 	return err
 }
 
-// master is the living process of the pid file.
-func (s server) master() (proc.Process, bool) {
-	p, ok := proc.Find(proc.ReadPIDFile(s.pidfile))
-	return p, ok && s.ours(p) && strings.Contains(p.Command, "master process")
-}
-
-// ours tells nginx from a stranger that got its pid after a crash.
-func (s server) ours(p proc.Process) bool {
-	name := filepath.Base(s.program)
-	return p.Name == name[:min(len(name), 15)] || strings.HasPrefix(p.Command, "nginx: ")
-}
-
-// orphans are the workers of a master that was killed: a daemon nginx leads a
-// session of its own, so they are found by the dead master's pid.
-func (s server) orphans() (ps []proc.Process) {
-	pid := proc.ReadPIDFile(s.pidfile)
-	if pid == 0 {
-		return nil
+// daemon is the server's processes.
+func (s server) daemon() daemon.Daemon {
+	return daemon.Daemon{
+		Name: "nginx", PIDFile: s.pidfile,
+		Ours: func(p proc.Process) bool {
+			return daemon.IsNamed(p, s.program) || strings.HasPrefix(p.Command, "nginx: ")
+		},
+		Master: func(p proc.Process) bool { return strings.Contains(p.Command, "master process") },
 	}
-	for _, p := range proc.Session(pid) {
-		if s.ours(p) && p.PID != pid {
-			ps = append(ps, p)
-		}
-	}
-	return ps
 }
 
 func (s server) start(ctx context.Context) error {
-	if _, running := s.master(); !running {
+	d := s.daemon()
+	if _, running := d.Running(); !running {
 		if err := s.test(ctx); err != nil {
 			return err
 		}
-		if err := s.clear(ctx); err != nil {
+		if err := d.Clear(ctx); err != nil {
 			return err
 		}
 		if _, err := s.run(ctx, s.args...); err != nil {
 			return err
 		}
 	}
-	return s.await(ctx)
-}
-
-const pollInterval = 2 * time.Millisecond
-
-// await waits until nginx runs and answers, as long as ctx allows.
-func (s server) await(ctx context.Context) error {
-	tick := time.NewTicker(pollInterval)
-	defer tick.Stop()
-	for {
-		err := s.answers(ctx)
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("nginx was started and does not answer: %w", err)
-		case <-tick.C:
-		}
-	}
+	return d.Await(ctx, s.answers)
 }
 
 func (s server) answers(ctx context.Context) error {
-	if _, running := s.master(); !running {
-		return fmt.Errorf("no master process in %s", s.pidfile)
-	}
 	if s.addr != "" {
 		if err := web.Connect(ctx, s.addr); err != nil {
 			return err
@@ -299,59 +222,13 @@ func (s server) answers(ctx context.Context) error {
 	return nil
 }
 
-// graceful and final waits of the stop ladder.
-const (
-	termGrace = 2 * time.Second
-	killGrace = 2 * time.Second
-)
-
-func (s server) stop(ctx context.Context) error {
-	if master, running := s.master(); running {
-		h, err := proc.Open(master.PID)
-		if err != nil && !errors.Is(err, unix.ESRCH) {
-			return err
-		}
-		if err == nil {
-			defer h.Close()
-			ladder := []proc.Step{{Signal: unix.SIGTERM, Grace: termGrace}, {Signal: unix.SIGKILL, Grace: killGrace}}
-			if s.graceful > 0 {
-				ladder = slices.Insert(ladder, 0, proc.Step{Signal: unix.SIGQUIT, Grace: s.graceful})
-			}
-			h.End(ctx, ladder...)
-		}
-	}
-	return s.clear(ctx)
-}
-
-// clear ends what a killed master left behind, and removes its pid file so that
-// it cannot point at a stranger later.
-func (s server) clear(ctx context.Context) error {
-	for _, p := range s.orphans() {
-		h, err := proc.Open(p.PID)
-		if err != nil {
-			continue // gone
-		}
-		ended := h.End(ctx, proc.Step{Signal: unix.SIGTERM, Grace: termGrace / 10}, proc.Step{Signal: unix.SIGKILL, Grace: killGrace})
-		h.Close()
-		if !ended {
-			return fmt.Errorf("worker %d of a dead nginx does not end", p.PID)
-		}
-	}
-	if p, running := s.master(); running {
-		return fmt.Errorf("nginx (%d) does not end", p.PID)
-	}
-	if err := os.Remove(s.pidfile); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("stale pid file: %w", err)
-	}
-	return nil
-}
-
 func (s server) monitor(ctx context.Context, level int) error {
-	if _, running := s.master(); !running {
-		if n := len(s.orphans()); n > 0 {
+	d := s.daemon()
+	if _, running := d.Running(); !running {
+		if n := len(d.Orphans()); n > 0 {
 			return fmt.Errorf("the master process of nginx is gone, %d of its workers are left", n)
 		}
-		return problemf(resources.NotRunning, "no master process in %s", s.pidfile)
+		return ocferr.Errorf(resources.NotRunning, "no master process in %s", s.pidfile)
 	}
 	if level >= 10 && s.url != "" {
 		return web.Get(ctx, s.url, s.regex)
@@ -360,9 +237,9 @@ func (s server) monitor(ctx context.Context, level int) error {
 }
 
 func (s server) reload(ctx context.Context) error {
-	master, running := s.master()
+	master, running := s.daemon().Running()
 	if !running {
-		return problemf(resources.NotRunning, "nginx does not run: nothing to reload")
+		return ocferr.Errorf(resources.NotRunning, "nginx does not run: nothing to reload")
 	}
 	if err := s.test(ctx); err != nil {
 		return err
@@ -377,14 +254,5 @@ func (a Agent) Watch(ctx context.Context, op resources.Op) bool {
 		<-ctx.Done()
 		return false
 	}
-	master, running := s.master()
-	if !running {
-		return ctx.Err() == nil
-	}
-	h, err := proc.Open(master.PID)
-	if err != nil {
-		return ctx.Err() == nil
-	}
-	defer h.Close()
-	return h.Wait(ctx)
+	return s.daemon().Watch(ctx)
 }
