@@ -148,7 +148,7 @@ func serverLife(s bench) {
 	s.does(s.store, nfsd, "start", 0)
 	s.stopService()
 	s.does(s.store, nfsd, "monitor", 7)
-	if got := s.run(s.store, "grep -c -e /var/lib/nfs -e /data /proc/self/mountinfo; pgrep -l 'rpc.mountd|nfsdcld'; true"); got != "0" {
+	if got := s.run(s.store, "grep -c -e /var/lib/nfs -e /data /proc/self/mountinfo; pgrep -x rpc.mountd; pgrep -x nfsdcld; true"); got != "0" {
 		s.Errorf("left behind: %s", got)
 	}
 }
