@@ -62,10 +62,11 @@ func readOperation(e *cib.Element, node string) operation {
 	return op
 }
 
-// absence tells that a probe found the agent not installed, which is no failure worth
-// listing: the resource simply cannot be there.
+// absence tells that a probe found the agent not installed, or its parameters not to fit the
+// node, which is no failure worth listing: the resource simply cannot be there.
 func (op operation) absence() bool {
-	return op.Task == "probe" && (op.Code == resources.ErrInstalled || op.Status == resources.StatusNotInstalled)
+	return op.Task == "probe" &&
+		(op.Code == resources.ErrInstalled || op.Code == resources.ErrArgs || op.Status == resources.StatusNotInstalled)
 }
 
 // telling leaves out of a history what says nothing: notifications, and probes that found

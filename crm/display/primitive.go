@@ -152,8 +152,8 @@ func targetRole(r *status.Resource) status.Role {
 	return status.RoleUnknown
 }
 
-// failedProbe says that a probe (on a node, unless nil) found the agent not installed: the
-// one failure that leaves a resource simply stopped. "" when none did.
+// failedProbe says that a probe (on a node, unless nil) found that the resource cannot be there
+// (see absence): the failures that leave it simply stopped. "" when none did.
 func (v *View) failedProbe(r *status.Resource, node *status.Node) string {
 	if v.Options.Dialect == Dialect215 {
 		return "" // told since 2.1.7

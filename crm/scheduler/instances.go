@@ -258,7 +258,7 @@ func (r *run) compareByColocation(a status.ResID, nodeA status.NodeID, b status.
 // is found out about an instance holds until all are sorted.
 func (r *run) sortInstances(list []status.ResID) {
 	r.colocatedScores = map[resNode]int32{}
-	slices.SortStableFunc(list, r.compareInstances)
+	status.MergeSort(list, r.compareInstances)
 	r.colocatedScores = nil
 }
 

@@ -144,12 +144,22 @@ func (r *run) locate(c *model.Location, id status.ResID, role, scoreText string,
 		if n == nil {
 			return
 		}
+		r.discoverOnly(id, mode)
 		r.addLocation(&locationRule{id: c.ID, res: id, role: locationRole(role), mode: mode,
 			nodes: []nodeScore{{n.Index, points(scoreText)}}})
 		return
 	}
 	for _, rule := range c.Rules {
+		r.discoverOnly(id, mode)
 		r.locateByRule(c, id, role, r.ev.Resolve(rule), mode, groups)
+	}
+}
+
+// discoverOnly notes that a resource is to be discovered only where constraints say so: even if this one concerns no node
+// now, or another role.
+func (r *run) discoverOnly(id status.ResID, mode discovery) {
+	if mode == probeExclusive {
+		r.res[id].exclusive = true
 	}
 }
 

@@ -1,8 +1,6 @@
 package scheduler
 
 import (
-	"slices"
-
 	"systole/crm/status"
 )
 
@@ -206,7 +204,7 @@ func (r *run) sortPromotable(clone status.ResID) {
 			r.res[i].sortIndex = t[n].score
 		}
 	}
-	slices.SortStableFunc(st.children, r.comparePromotable)
+	status.MergeSort(st.children, r.comparePromotable)
 	st.merging = false
 }
 

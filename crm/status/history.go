@@ -386,7 +386,7 @@ func ActiveOps(ops []*cib.Element) (start, stop int) {
 // SortOps puts history entries into the order in which they happened.
 func SortOps(ops []*cib.Element) {
 	slices.Reverse(ops)
-	slices.SortStableFunc(ops, CompareOps)
+	MergeSort(ops, CompareOps)
 }
 
 // CompareOps says which of two history entries happened first, by call id on the same node, else by the time or the
