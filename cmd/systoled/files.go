@@ -13,6 +13,9 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
 
 	"systole/crm/api"
 	"systole/crm/node"
@@ -30,32 +33,54 @@ func (l *lateLease) Remaining() time.Duration {
 	return 0
 }
 
-// rightFile keeps the lease in 16 bytes that are overwritten in place: it lies
-// in /run, is written for every grant, and is of no use after a boot.
+// rightFile keeps the lease in 16 bytes of memory that are mapped from a file in /run:
+// it is written for every grant, outlives this process and is of no use after a boot.
 type rightFile struct {
 	path string
-	file *os.File
+	// mapped are incarnation and end, in this machine's byte order; each is
+	// written in one piece.
+	mapped *[2]uint64
 }
+
+const rightSize = int(unsafe.Sizeof([2]uint64{}))
 
 // Load implements node.Keeper.
 func (f *rightFile) Load() (node.Kept, bool) {
 	b, err := os.ReadFile(f.path)
-	if err != nil || len(b) != 16 {
+	if err != nil || len(b) != rightSize {
 		return node.Kept{}, false
 	}
-	return node.Kept{Incarnation: binary.BigEndian.Uint64(b), End: time.Duration(binary.BigEndian.Uint64(b[8:]))}, true
+	k := node.Kept{Incarnation: binary.NativeEndian.Uint64(b), End: time.Duration(binary.NativeEndian.Uint64(b[8:]))}
+	return k, k.Incarnation > 0 // or a daemon was killed before it wrote
 }
 
 // Save implements node.Keeper.
-func (f *rightFile) Save(k node.Kept) (err error) {
-	if f.file == nil {
-		if f.file, err = os.OpenFile(f.path, os.O_WRONLY|os.O_CREATE, 0o600); err != nil {
-			return err
+func (f *rightFile) Save(k node.Kept) error {
+	if f.mapped == nil {
+		if err := f.open(); err != nil {
+			return fmt.Errorf("keep the lease in %s: %w", f.path, err)
 		}
 	}
-	b := binary.BigEndian.AppendUint64(nil, k.Incarnation)
-	_, err = f.file.WriteAt(binary.BigEndian.AppendUint64(b, uint64(k.End)), 0)
-	return err
+	atomic.StoreUint64(&f.mapped[0], k.Incarnation)
+	atomic.StoreUint64(&f.mapped[1], uint64(k.End))
+	return nil
+}
+
+func (f *rightFile) open() error {
+	file, err := os.OpenFile(f.path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if err := unix.Fallocate(int(file.Fd()), 0, 0, int64(rightSize)); err != nil { // a hole could fail when it is written, with a signal
+		return err
+	}
+	b, err := unix.Mmap(int(file.Fd()), 0, rightSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return err
+	}
+	f.mapped = (*[2]uint64)(unsafe.Pointer(&b[0]))
+	return nil
 }
 
 // inputDir keeps the newest scheduler inputs, compressed.

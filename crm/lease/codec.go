@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// The wire format, one message in a datagram: version, kind, then the fields in the
-// order of the struct; numbers as varints, durations in nanoseconds, names with their
+// The wire format of a datagram: version, then messages one after the other, each its
+// kind and the fields in the order of the struct; numbers as varints, durations in nanoseconds, names with their
 // length in one byte. A change of meaning takes a new version: a node answers none it
 // does not know.
 const (
-	wireVersion byte = 1
+	wireVersion byte = 2
 	kindBeat    byte = 'b'
 	kindGrant   byte = 'g'
 	kindHello   byte = 'h'
@@ -21,28 +21,35 @@ const (
 )
 
 // maxName bounds a node's name on the wire; host names have at most 255 bytes. With it
-// no message exceeds 600 bytes, well below transport.MaxDatagram.
+// no message exceeds 600 bytes, and no two of them transport.MaxDatagram.
 const maxName = 255
 
-// Encode gives the message's wire form. Names beyond 255 bytes are a slip of the
-// caller: they cannot be in a cluster, and are cut here.
-func Encode(m Message) []byte {
+// Encode gives the wire form of messages for one datagram. Names beyond 255 bytes are a
+// slip of the caller: they cannot be in a cluster, and are cut here.
+func Encode(messages ...Message) []byte {
 	w := writer{wireVersion}
+	for _, m := range messages {
+		w.message(m)
+	}
+	return w
+}
+
+func (w *writer) message(m Message) {
 	switch m := m.(type) {
 	case Beat:
-		w = append(w, kindBeat)
+		*w = append(*w, kindBeat)
 		w.name(m.Node)
 		w.number(m.Incarnation)
 		w.number(m.Seq)
 		w.span(m.Sent)
 		w.number(m.Term)
 		w.number(m.Applied)
-		w = append(w, byte(m.Record.Policy))
+		*w = append(*w, byte(m.Record.Policy))
 		w.span(m.Record.GiveUp)
 		w.span(m.Record.Restart)
-		w = append(w, flag(m.Leaving))
+		*w = append(*w, flag(m.Leaving))
 	case Grant:
-		w = append(w, kindGrant)
+		*w = append(*w, kindGrant)
 		w.name(m.DC)
 		w.number(m.Term)
 		w.name(m.Node)
@@ -50,56 +57,67 @@ func Encode(m Message) []byte {
 		w.number(m.Seq)
 		w.span(m.Length)
 	case Hello:
-		w = append(w, kindHello)
+		*w = append(*w, kindHello)
 		w.name(m.DC)
 		w.number(m.Term)
 	case Renew:
-		w = append(w, kindRenew)
+		*w = append(*w, kindRenew)
 		w.name(m.Leader)
 		w.number(m.Term)
 		w.span(m.Sent)
 	case Renewed:
-		w = append(w, kindRenewed)
+		*w = append(*w, kindRenewed)
 		w.name(m.Voter)
 		w.name(m.Leader)
 		w.number(m.Term)
 		w.span(m.Sent)
+		w.number(m.Commit)
 	}
-	return w
 }
 
 // Decode reads what Encode wrote and nothing else: an unknown version or kind, a
 // truncated or a longer message is an error.
-func Decode(b []byte) (Message, error) {
+func Decode(b []byte) ([]Message, error) {
 	if len(b) < 2 {
 		return nil, fmt.Errorf("lease message of %d bytes is too short", len(b))
 	}
 	if b[0] != wireVersion {
 		return nil, fmt.Errorf("lease message of version %d: this node speaks version %d; upgrade the older one", b[0], wireVersion)
 	}
-	r := reader{rest: b[2:]}
-	var m Message
-	switch b[1] {
+	r := reader{rest: b[1:]}
+	var messages []Message
+	for len(r.rest) > 0 {
+		kind := r.byte()
+		m := r.message(kind)
+		if m == nil {
+			return nil, fmt.Errorf("lease message of unknown kind %q", kind)
+		}
+		if r.bad {
+			return nil, fmt.Errorf("lease message of kind %q is malformed", kind)
+		}
+		messages = append(messages, m)
+	}
+	return messages, nil
+}
+
+// message reads the fields of one; nil when the kind is unknown.
+func (r *reader) message(kind byte) Message {
+	switch kind {
 	case kindBeat:
-		m = Beat{
+		return Beat{
 			Node: r.name(), Incarnation: r.number(), Seq: r.number(), Sent: r.span(), Term: r.number(), Applied: r.number(),
 			Record: Record{Policy: r.policy(), GiveUp: r.span(), Restart: r.span()}, Leaving: r.flag(),
 		}
 	case kindGrant:
-		m = Grant{DC: r.name(), Term: r.number(), Node: r.name(), Incarnation: r.number(), Seq: r.number(), Length: r.span()}
+		return Grant{DC: r.name(), Term: r.number(), Node: r.name(), Incarnation: r.number(), Seq: r.number(), Length: r.span()}
 	case kindHello:
-		m = Hello{DC: r.name(), Term: r.number()}
+		return Hello{DC: r.name(), Term: r.number()}
 	case kindRenew:
-		m = Renew{Leader: r.name(), Term: r.number(), Sent: r.span()}
+		return Renew{Leader: r.name(), Term: r.number(), Sent: r.span()}
 	case kindRenewed:
-		m = Renewed{Voter: r.name(), Leader: r.name(), Term: r.number(), Sent: r.span()}
-	default:
-		return nil, fmt.Errorf("lease message of unknown kind %q", b[1])
+		return Renewed{Voter: r.name(), Leader: r.name(), Term: r.number(), Sent: r.span(), Commit: r.number()}
 	}
-	if r.bad || len(r.rest) > 0 {
-		return nil, fmt.Errorf("lease message of kind %q is malformed", b[1])
-	}
-	return m, nil
+	return nil
 }
 
 type writer []byte

@@ -64,6 +64,7 @@ type Renewed struct {
 	Leader string
 	Term   uint64
 	Sent   time.Duration // of the Renew
+	Commit uint64        // commit index of the voter's raft; 0 when it does not follow this leader yet
 }
 
 // Message is one of the datagrams above; see [Encode].

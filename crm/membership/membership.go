@@ -148,10 +148,10 @@ func config(o Options, ring *memberlist.Keyring, v *view, carrier *carrier) *mem
 	c := memberlist.DefaultLANConfig()
 	c.Name = o.Name
 	c.Transport = carrier
-	c.ProbeInterval = 500 * time.Millisecond
-	c.ProbeTimeout = 200 * time.Millisecond
+	c.ProbeInterval = 2 * time.Second
+	c.ProbeTimeout = 500 * time.Millisecond
 	c.SuspicionMult = 4
-	c.GossipInterval = 200 * time.Millisecond
+	c.GossipInterval = 500 * time.Millisecond
 	c.SuspicionMaxTimeoutMult = 1
 	c.TCPTimeout = 5 * time.Second
 	c.UDPBufferSize = packetSize

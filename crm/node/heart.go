@@ -29,6 +29,7 @@ type heart struct {
 	detector *lease.Detector // nil while not DC
 	term     uint64          // of the detector
 	granted  time.Duration   // on Clock, when the last grant came
+	next     *time.Timer     // of the own beat
 	recheck  *time.Timer     // the detector's next deadline
 	nodes    []string        // configured, this one included
 	mark     chan struct{}   // an office began: see markOffice
@@ -62,8 +63,10 @@ func (h *heart) markOffice(ctx context.Context) {
 
 // run beats until ctx is done. With leaving set, the last beats say good-bye.
 func (h *heart) run(ctx context.Context) {
-	beat := time.NewTicker(h.timing.Beat)
-	defer beat.Stop()
+	h.next = time.NewTimer(h.timing.Beat)
+	defer h.next.Stop()
+	look := time.NewTicker(h.timing.DetectWithin)
+	defer look.Stop()
 	h.recheck = time.NewTimer(time.Hour)
 	defer h.recheck.Stop()
 	datagrams := h.fabric.Datagrams(transport.ChannelBeat)
@@ -81,12 +84,14 @@ func (h *heart) run(ctx context.Context) {
 				return
 			}
 			h.receive(d)
-		case <-beat.C:
-			now := time.Now()
-			h.n.meter.woke(now.Sub(last), h.timing.Beat)
-			last = now
+		case <-h.next.C:
+			h.n.store.Renew()
 			h.office()
 			h.beat()
+		case <-look.C:
+			now := time.Now()
+			h.n.meter.woke(now.Sub(last), h.timing.DetectWithin)
+			last = now
 		case <-h.dc.Next:
 			h.office()
 		case <-h.snap.Next:
@@ -136,11 +141,18 @@ func (h *heart) promise() {
 	})
 }
 
-// beat asks the DC to go on, and everybody while there is no answer.
-func (h *heart) beat() {
+// nextBeat makes the next beat.
+func (h *heart) nextBeat() lease.Beat {
 	b := h.n.right.beat(h.snap.Index)
 	b.Leaving = h.n.leaving.Load()
 	h.n.meter.beat(b.Seq, h.n.cfg.Clock())
+	return b
+}
+
+// beat asks the DC to go on, and everybody while there is no answer.
+func (h *heart) beat() {
+	h.next.Reset(h.timing.Beat)
+	b := h.nextBeat()
 	if h.detector != nil { // this node's right is its DC lease; the beat keeps its record
 		h.detector.Beat(h.n.cfg.Clock(), b, true)
 		return
@@ -152,7 +164,7 @@ func (h *heart) beat() {
 	dc, _ := h.n.right.dc()
 	addr, known := h.peers[dc]
 	leader := h.dc.Addr
-	if known && h.n.cfg.Clock()-h.granted < 2*h.timing.Beat && (leader == "" || leader == addr) {
+	if known && h.answered() && (leader == "" || leader == addr) {
 		h.send(addr, msg)
 		return
 	}
@@ -160,6 +172,9 @@ func (h *heart) beat() {
 		h.send(addr, msg)
 	}
 }
+
+// answered says that the DC has lately granted a beat.
+func (h *heart) answered() bool { return h.n.cfg.Clock()-h.granted < 2*h.timing.Beat }
 
 func (h *heart) send(addr string, msg []byte) {
 	if addr == "" {
@@ -172,27 +187,51 @@ func (h *heart) send(addr string, msg []byte) {
 
 // receive takes one datagram; what cannot be read is dropped like a lost one.
 func (h *heart) receive(d transport.Datagram) {
-	m, err := lease.Decode(d.Payload)
+	messages, err := lease.Decode(d.Payload)
 	if err != nil {
 		h.log.Debug("datagram dropped", "from", d.From, "err", err)
 		return
 	}
+	for _, m := range messages {
+		h.take(m, d.From)
+	}
+}
+
+func (h *heart) take(m lease.Message, from string) {
 	switch m := m.(type) {
 	case lease.Beat:
-		h.answer(m, d.From)
+		h.answer(m, from)
 	case lease.Grant:
 		h.granted = h.n.cfg.Clock()
 		h.n.meter.granted(m.Seq, h.granted)
 		h.n.right.granted(m)
-		h.n.kick()
 	case lease.Hello:
 		if h.n.right.hello(m) {
 			h.granted = 0 // everybody is asked until this DC has answered
 			h.beat()
 		}
-	default:
-		h.n.store.Receive(d.From, m)
+	case lease.Renew:
+		h.promiseTo(m, from)
+	case lease.Renewed:
+		h.n.store.Promised(m)
 	}
+}
+
+// promiseTo answers the leader's question for this voter's promise. If the leader is
+// the DC this node beats to, the next beat goes with the answer: one wake-up for
+// both ends, and the timer need not fire.
+func (h *heart) promiseTo(m lease.Renew, from string) {
+	promise, ok := h.n.store.Promise(m)
+	if !ok {
+		return
+	}
+	dc, term := h.n.right.dc()
+	if h.detector != nil || term != m.Term || h.peers[dc] != from || !h.answered() || h.n.right.owing() {
+		h.send(from, lease.Encode(promise))
+		return
+	}
+	h.next.Reset(h.timing.Beat * 3 / 2)
+	h.send(from, lease.Encode(promise, h.nextBeat()))
 }
 
 // answer grants a node its lease if this node is DC and may.
@@ -226,13 +265,11 @@ func (h *heart) office() {
 		h.detector = nil
 		h.n.director.post(controller.Deposed{Cause: "the DC lease ended"})
 		h.n.right.follow()
-		h.n.kick()
 	}
 	if !active {
 		return
 	}
 	h.n.right.lead(h.dc.Term, end)
-	h.n.kick()
 	if h.detector != nil {
 		return
 	}

@@ -226,7 +226,7 @@ func (n *Node) newRight() *right {
 	}
 	n.incarnation = nextIncarnation(kept, ok, recordedIncarnation(c, n.cfg.Name), n.started)
 	record := lease.Record{Policy: noQuorumPolicy(c), GiveUp: n.cfg.Timing.GiveUp}
-	r := &right{clock: n.cfg.Clock, guard: n.cfg.Guard, keep: n.cfg.Right, incarnation: n.incarnation,
+	r := &right{clock: n.cfg.Clock, guard: n.cfg.Guard, keep: n.cfg.Right, moved: n.kick, incarnation: n.incarnation,
 		lease: lease.NewNodeLease(n.cfg.Timing, n.cfg.Name, n.incarnation, record)}
 	if ok {
 		r.lease.Adopt(kept.End)

@@ -13,6 +13,8 @@ type right struct {
 	clock lease.Clock
 	guard Guard  // may be nil
 	keep  Keeper // may be nil
+	// moved tells whoever waits for the end that it need look again before it.
+	moved func()
 
 	mu          sync.Mutex
 	lease       *lease.NodeLease
@@ -75,6 +77,7 @@ func (r *right) beat(applied uint64) lease.Beat {
 	r.mu.Unlock()
 	if end != before {
 		r.tell(end)
+		r.moved()
 	}
 	return b
 }
@@ -118,8 +121,9 @@ func (r *right) lead(term uint64, end time.Duration) {
 // follow is not refused to a node that owes: it lengthens nothing.
 func (r *right) follow() {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.lease.Follow()
+	r.mu.Unlock()
+	r.moved()
 }
 
 // change runs f under the lock, unless this node is [right.owing], then hands the new end on to the kernel guard
@@ -134,10 +138,14 @@ func (r *right) change(f func()) {
 	before := r.lease.End()
 	f()
 	end := r.lease.End()
-	r.settled = r.settled && end <= r.clock()
+	now := r.clock()
+	r.settled = r.settled && end <= now
 	r.mu.Unlock()
 	if end != before {
 		r.tell(end)
+	}
+	if end < before || before <= now && now < end {
+		r.moved()
 	}
 }
 

@@ -16,7 +16,7 @@ func TestGrantAfterTheEndWakesNothing(t *testing.T) {
 	now := time.Duration(0)
 	guard := &recordingGuard{}
 	timing := lease.Default()
-	r := &right{clock: func() time.Duration { return now }, guard: guard,
+	r := &right{clock: func() time.Duration { return now }, guard: guard, moved: func() {},
 		lease: lease.NewNodeLease(timing, "a", 1, lease.Record{Policy: lease.PolicyStop})}
 	grant := func(b lease.Beat) lease.Grant {
 		return lease.Grant{DC: "b", Term: 1, Node: "a", Incarnation: 1, Seq: b.Seq, Length: timing.NodeLease}
@@ -57,7 +57,7 @@ func TestGrantAfterTheEndWakesNothing(t *testing.T) {
 func TestFirstBeatCutsARestartGrant(t *testing.T) {
 	guard := &recordingGuard{}
 	timing := lease.Default()
-	r := &right{clock: func() time.Duration { return time.Hour }, guard: guard,
+	r := &right{clock: func() time.Duration { return time.Hour }, guard: guard, moved: func() {},
 		lease: lease.NewNodeLease(timing, "a", 2, lease.Record{Policy: lease.PolicyStop})}
 	r.lease.Adopt(time.Hour + time.Minute)
 	r.beat(0)

@@ -144,13 +144,39 @@ func (n *node) start(bootstrap *cib.CIB) {
 	n.Store, n.stop, n.ended = s, stop, ended
 	n.c.mu.Unlock()
 	go func() { ended <- s.Run(ctx) }()
+	go renewing(s)
 	go func() { // what crm/node does
 		for d := range f.Datagrams(transport.ChannelBeat) {
-			if m, err := lease.Decode(d.Payload); err == nil {
-				s.Receive(d.From, m)
+			messages, err := lease.Decode(d.Payload)
+			if err != nil {
+				continue
+			}
+			for _, m := range messages {
+				switch m := m.(type) {
+				case lease.Renew:
+					if answer, ok := s.Promise(m); ok {
+						f.Send(d.From, transport.ChannelBeat, lease.Encode(answer))
+					}
+				case lease.Renewed:
+					s.Promised(m)
+				}
 			}
 		}
 	}()
+}
+
+// renewing asks for the promises at every beat, as crm/node does.
+func renewing(s *Store) {
+	beat := time.NewTicker(s.cfg.Timing.Beat)
+	defer beat.Stop()
+	for {
+		select {
+		case <-s.done:
+			return
+		case <-beat.C:
+			s.Renew()
+		}
+	}
 }
 
 // crash cuts the power: nobody is told, the disk keeps what was written.

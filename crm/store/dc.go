@@ -157,7 +157,7 @@ func (s *Store) assess() (stays time.Duration) {
 		left := s.LeaseEnd(r.term) - s.cfg.Clock()
 		if dc.Active = left > 0; dc.Active {
 			dc.Former = r.former
-			stays = min(left+time.Millisecond, s.cfg.Timing.Stall/2)
+			stays = min(left+time.Millisecond, s.cfg.Timing.Stall)
 		}
 	}
 	s.gate.wake.Store(!dc.Active && dc.Elected != 0)

@@ -33,10 +33,13 @@ type disk struct {
 	voteTerm uint64 // written with the candidate
 
 	live atomic.Bool // raft runs on goroutines of its own
+
+	last   atomic.Uint64 // index written last
+	stored func()        // is told; must not wait
 }
 
 func newDisk(log raft.LogStore, stable raft.StableStore, clock lease.Clock, fail func(error)) *disk {
-	return &disk{LogStore: log, stable: stable, clock: clock, fail: fail, started: make(map[int]time.Duration)}
+	return &disk{LogStore: log, stable: stable, clock: clock, fail: fail, started: make(map[int]time.Duration), stored: func() {}}
 }
 
 // write times one write.
@@ -84,7 +87,12 @@ func (d *disk) p99() time.Duration {
 func (d *disk) StoreLog(l *raft.Log) error { return d.StoreLogs([]*raft.Log{l}) }
 
 func (d *disk) StoreLogs(logs []*raft.Log) error {
-	return d.write(func() error { return d.LogStore.StoreLogs(logs) })
+	err := d.write(func() error { return d.LogStore.StoreLogs(logs) })
+	if err == nil && len(logs) > 0 {
+		d.last.Store(logs[len(logs)-1].Index)
+		d.stored()
+	}
+	return err
 }
 
 func (d *disk) DeleteRange(first, last uint64) error {

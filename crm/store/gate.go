@@ -43,11 +43,21 @@ type gate struct {
 
 	timing lease.Timing
 
-	mu     sync.Mutex
-	voter  *lease.Voter
-	leader *lease.Leader
-	broken bool   // the store has failed: nothing leaves any more
-	silent uint64 // no heartbeats of this term, or older ones: leadership was given back
+	// What lets raft be quiet; see quiet.go.
+	work, pulse bell
+	beats       uint64        // renewals sent; only their sender counts
+	told        chan raft.RPC // cap 1: heartbeats that came as datagrams
+	ending      <-chan struct{}
+	follows     func() (addr raft.ServerAddress, id raft.ServerID, term, commit uint64)
+	behind      func(*raft.AppendEntriesRequest) bool // there is more to tell than this
+
+	mu       sync.Mutex
+	contacts map[raft.ServerID]contact
+	appended map[raft.ServerID]appended
+	voter    *lease.Voter
+	leader   *lease.Leader
+	broken   bool   // the store has failed: nothing leaves any more
+	silent   uint64 // no heartbeats of this term, or older ones: leadership was given back
 }
 
 func newGate(t *raft.NetworkTransport, self raft.ServerID, stored uint64, cfg *Config) *gate {
@@ -62,6 +72,9 @@ func newGate(t *raft.NetworkTransport, self raft.ServerID, stored uint64, cfg *C
 		done:             make(chan struct{}),
 		timing:           cfg.Timing,
 		leader:           lease.NewLeader(cfg.Timing, string(self)),
+		told:             make(chan raft.RPC, 1),
+		contacts:         make(map[raft.ServerID]contact),
+		appended:         make(map[raft.ServerID]appended),
 	}
 	if cfg.rules.noStartWait {
 		now -= cfg.Timing.Promise
@@ -95,12 +108,13 @@ func (g *gate) pump() {
 	for {
 		var rpc raft.RPC
 		select {
+		case rpc = <-g.told: // judged when it came
 		case rpc = <-g.NetworkTransport.Consumer():
+			if !g.admit(&rpc) {
+				continue
+			}
 		case <-g.done:
 			return
-		}
-		if !g.admit(&rpc) {
-			continue
 		}
 		select {
 		case g.ch <- rpc:
@@ -214,6 +228,9 @@ func (g *gate) AppendEntries(id raft.ServerID, a raft.ServerAddress, q *raft.App
 	if mute {
 		return errMute
 	}
+	if g.spare(id, q, r) {
+		return nil
+	}
 	sent := g.clock()
 	err := g.NetworkTransport.AppendEntries(id, target(id, a), q, r)
 	if err != nil {
@@ -225,6 +242,7 @@ func (g *gate) AppendEntries(id raft.ServerID, a raft.ServerAddress, q *raft.App
 	g.mu.Lock()
 	if r.Success && r.Term == q.Term {
 		g.leader.Granted(string(id), q.Term, sent)
+		g.taken(id, q)
 	}
 	g.leader.Seen(r.Term)
 	g.mu.Unlock()
@@ -314,12 +332,15 @@ func (g *gate) renew(m lease.Renew) (lease.Renewed, bool) {
 		return lease.Renewed{}, false
 	}
 	g.mu.Lock()
-	defer g.mu.Unlock()
-	if !g.rules.fastPath && (g.broken || !g.voter.Heard(g.clock(), m.Leader, m.Term)) {
+	ok := g.rules.fastPath || !g.broken && g.voter.Heard(g.clock(), m.Leader, m.Term)
+	if ok {
+		g.leader.Seen(m.Term)
+	}
+	g.mu.Unlock()
+	if !ok {
 		return lease.Renewed{}, false
 	}
-	g.leader.Seen(m.Term)
-	return lease.Renewed{Voter: string(g.self), Leader: m.Leader, Term: m.Term, Sent: m.Sent}, true
+	return lease.Renewed{Voter: string(g.self), Leader: m.Leader, Term: m.Term, Sent: m.Sent, Commit: g.tellRaft(m)}, true
 }
 
 // renewed counts such a promise from the sending of what it answers (D1).
@@ -333,6 +354,7 @@ func (g *gate) renewed(m lease.Renewed) {
 	}
 	g.mu.Lock()
 	g.leader.Granted(m.Voter, m.Term, m.Sent)
+	g.heard(m)
 	g.mu.Unlock()
 	g.renewedLease()
 }
@@ -374,6 +396,8 @@ func (g *gate) quit(term uint64) {
 	g.mu.Lock()
 	g.silent = max(g.silent, term)
 	g.mu.Unlock()
+	g.pulse.ring()
+	g.work.ring()
 }
 
 // release frees this voter from its promise to the leader of the term (V4).

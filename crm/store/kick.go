@@ -19,7 +19,7 @@ func (s *Store) kick(ctx context.Context) {
 			return
 		case <-time.After(wait):
 		}
-		wait = hb / 4
+		wait = hb / 2
 		if _, id := s.raft.LeaderWithID(); s.raft.State() != raft.Follower || id == "" {
 			continue
 		}

@@ -11,9 +11,9 @@ func Break(cfg *Config, rule string) {
 	case "vote right after a restart":
 		cfg.rules.noStartWait = true
 	case "heartbeat fast path":
-		cfg.rules.fastPath = true
+		cfg.rules.fastPath, cfg.rules.chatty = true, true // heartbeats must pass to pass beside
 	case "a grant counts from its arrival":
-		cfg.rules.countArrival = true
+		cfg.rules.countArrival, cfg.rules.chatty = true, true // late answers come on streams
 	case "lead without a lease":
 		cfg.rules.noLease = true
 	case "act without a barrier":

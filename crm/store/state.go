@@ -2,6 +2,7 @@ package store
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -13,7 +14,10 @@ import (
 // machine is the replicated state: what raft's log does. Raft calls it from one
 // goroutine; readers take the published snapshot.
 type machine struct {
-	fail func(error) // an entry this node cannot apply takes it out of service
+	fail  func(error) // an entry this node cannot apply takes it out of service
+	moved func()      // is told when reached has grown; must not wait
+
+	reached atomic.Uint64 // index applied last
 
 	cib     *cib.CIB
 	index   uint64
@@ -45,7 +49,7 @@ type mark struct {
 }
 
 func newMachine(fail func(error)) *machine {
-	m := &machine{fail: fail, cib: cib.Empty()}
+	m := &machine{fail: fail, moved: func() {}, cib: cib.Empty()}
 	m.publish()
 	return m
 }
@@ -109,6 +113,8 @@ func (m *machine) publish() {
 	m.mu.Lock()
 	m.seen = state{m.cib, m.index, m.term, m.mark, m.history}
 	m.mu.Unlock()
+	m.reached.Store(m.index)
+	m.moved()
 	m.out.set(func(next <-chan struct{}) Snapshot {
 		return Snapshot{CIB: m.cib, Index: m.index, Term: m.term, Next: next}
 	})

@@ -116,6 +116,10 @@ func Open(cfg Config) (s *Store, err error) {
 	s.gate = newGate(trans, s.id, term, &cfg)
 	s.gate.stalled = s.stalled
 	s.gate.slot = s.slot
+	s.gate.ending = s.done
+	s.gate.follows = s.follows
+	s.gate.behind = s.moreThan
+	s.disk.stored, s.machine.moved = s.gate.work.ring, s.gate.work.ring
 	if cfg.Bootstrap != nil {
 		if err := begin(&cfg, rc, f, trans); err != nil {
 			trans.Close()
@@ -140,7 +144,6 @@ func (s *Store) Run(ctx context.Context) error {
 	wg.Go(s.streams.serve)
 	wg.Go(func() { s.lead(inner) })
 	wg.Go(func() { s.kick(inner) })
-	wg.Go(func() { s.renew(inner) })
 	var err error
 	select {
 	case <-ctx.Done():

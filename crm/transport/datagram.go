@@ -38,7 +38,7 @@ func (s *Secure) Send(addr string, ch Channel, payload []byte) error {
 	default:
 		return fmt.Errorf("send to %s: channel %d is unknown", addr, ch)
 	}
-	_, err = s.udp.WriteToUDPAddrPort(packet, to)
+	err = s.udp.send(packet, to)
 	switch {
 	case err == nil:
 		s.counters.sent.Add(1)
@@ -67,7 +67,7 @@ func (s *Secure) receive() {
 	defer close(s.gossip)
 	buf := make([]byte, 1+sealOverhead+MaxDatagram+1) // one more: a longer packet shows by filling it
 	for {
-		n, from, err := s.udp.ReadFromUDPAddrPort(buf)
+		n, from, err := s.udp.receive(buf)
 		switch {
 		case errors.Is(err, net.ErrClosed):
 			return

@@ -41,7 +41,7 @@ type Secure struct {
 	deadPeer time.Duration
 
 	tcp *net.TCPListener
-	udp *net.UDPConn
+	udp *udpSocket
 
 	trust    atomic.Pointer[trust]
 	counters counters
@@ -98,9 +98,13 @@ func Open(o Options) (*Secure, error) {
 	if err != nil {
 		return nil, err
 	}
+	socket, err := newUDPSocket(udp)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("transport: %w", err), tcp.Close(), udp.Close())
+	}
 	s := &Secure{
 		log: o.Log, addr: o.Advertise, local: bind.Addr(), deadPeer: o.DeadPeer,
-		tcp: tcp, udp: udp,
+		tcp: tcp, udp: socket,
 		gossip: make(chan Datagram, gossipQueue), beats: make(chan Datagram, beatQueue),
 		closed:    make(chan struct{}),
 		listeners: map[Proto]*listener{}, conns: map[*conn]struct{}{},
