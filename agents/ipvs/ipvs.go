@@ -201,7 +201,8 @@ func (i instance) become(ctx context.Context, role control.Role) (resources.Code
 	if err != nil {
 		return resources.ErrGeneric, err
 	}
-	return resources.OK, i.score(ctx, st)
+	i.score(ctx, st)
+	return resources.OK, nil
 }
 
 func (i instance) reload(ctx context.Context) (resources.Code, error) {
@@ -228,57 +229,49 @@ func (i instance) monitor(ctx context.Context) (code resources.Code, note string
 		return resources.NotRunning, "", nil
 	}
 	if _, alive := i.process(); !alive {
-		if note, err = i.revive(ctx, r); err != nil || note == "" {
-			return cmp.Or(i.code(err), resources.NotRunning), "", err
+		left, err := leftBehind(r)
+		if err != nil {
+			return resources.ErrGeneric, "", err
 		}
+		if !left {
+			return resources.NotRunning, "", nil
+		}
+		if err := i.revive(ctx, r); err != nil {
+			return resources.ErrGeneric, "", err
+		}
+		note = "the director's process had died and was started again; the kernel went on without it"
 	}
 	st, err := i.ask(ctx, control.Request{Do: control.Show})
 	if err != nil {
 		return resources.ErrGeneric, note, err
 	}
-	if st.Problem != "" {
-		code := resources.ErrGeneric
-		if st.Promotable && st.Role == control.Active {
-			code = resources.FailedPromoted
-		}
-		return code, note, errors.New(st.Problem)
+	promoted := st.Promotable && st.Role == control.Active
+	switch {
+	case st.Problem != "" && promoted:
+		return resources.FailedPromoted, note, errors.New(st.Problem)
+	case st.Problem != "":
+		return resources.ErrGeneric, note, errors.New(st.Problem)
 	}
 	if !i.op.IsProbe() {
-		if err := i.score(ctx, st); err != nil {
-			return resources.ErrGeneric, note, err
-		}
+		note += i.score(ctx, st)
 	}
-	if st.Promotable && st.Role == control.Active {
+	if promoted {
 		return resources.RunningPromoted, note, nil
 	}
 	return resources.OK, note, nil
 }
 
-func (i instance) code(err error) resources.Code {
-	if err != nil {
-		return resources.ErrGeneric
-	}
-	return resources.OK
-}
-
-// revive starts a process that died again. There is no note when nothing of
-// the record is left in the kernel: then the resource does not run.
-func (i instance) revive(ctx context.Context, r *record) (note string, err error) {
-	left, err := leftBehind(r)
-	if err != nil || !left {
-		return "", err
-	}
+// revive starts a process that died, and tells it what it cannot read from the record.
+func (i instance) revive(ctx context.Context, r *record) error {
 	if past := time.Since(r.Respawned); past >= 0 && past < respawnWithin {
-		return "", fmt.Errorf("the director's process died twice within %s", respawnWithin)
+		return fmt.Errorf("the director's process died twice within %s", respawnWithin)
 	}
 	if err := i.ensure(ctx, true); err != nil {
-		return "", err
+		return err
 	}
 	i.setup.Promotable = i.setup.Promotable || r.Promotable
-	if _, err := i.ask(ctx, control.Request{Do: control.Configure, Setup: &i.setup}); err != nil {
-		return "", err
-	}
-	return "the director's process had died and was started again; the kernel went on without it", nil
+	_, err := i.ask(ctx, control.Request{Do: control.Configure, Setup: &i.setup})
+	return err
 }
 
 // leftBehind tells whether the kernel has anything the record names. A standby
@@ -365,10 +358,11 @@ func (i instance) forget() error {
 	return nil
 }
 
-// score tells the cluster how much this instance ought to be promoted.
-func (i instance) score(ctx context.Context, st control.Status) error {
+// score tells the cluster how much this instance ought to be promoted. That it
+// could not is no failure of the resource, but a note.
+func (i instance) score(ctx context.Context, st control.Status) (note string) {
 	if !st.Promotable || i.cfg.Score == nil {
-		return nil
+		return ""
 	}
 	score := scoreCold
 	switch {
@@ -377,7 +371,10 @@ func (i instance) score(ctx context.Context, st control.Status) error {
 	case st.Warm:
 		score = scoreWarm
 	}
-	return i.cfg.Score(ctx, i.op, score)
+	if err := i.cfg.Score(ctx, i.op, score); err != nil {
+		return fmt.Sprintf("promotion score not set: %v", err)
+	}
+	return ""
 }
 
 func (i instance) ask(ctx context.Context, r control.Request) (control.Status, error) {

@@ -264,6 +264,8 @@ func (h *Handle) startDaemon(d table.Daemon) error {
 	switch {
 	case errors.Is(err, syscall.ENODEV):
 		err = fmt.Errorf("there is no interface %s", d.Interface)
+	case errors.Is(err, syscall.EINVAL):
+		err = errors.New("the kernel refuses: it synchronises nothing while a service has servers of the other address family")
 	case err != nil:
 		err = explain(err, table.Op{})
 	}

@@ -1,0 +1,205 @@
+package ipvs
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"time"
+
+	"systole/agents"
+	"systole/agents/ipvs/config"
+	"systole/agents/ipvs/control"
+	"systole/agents/ipvs/kernel"
+	"systole/agents/ipvs/table"
+)
+
+// insideEnv makes this program the one that runs in the node.
+const insideEnv = "SYSTOLE_LAB_INSIDE"
+
+// inside is what runs in the node: the agent as a stand-alone OCF script, its
+// process, and a few words to the kernel layer.
+func inside(args []string) error {
+	switch args[0] {
+	case "agent":
+		os.Exit(agents.Main(context.Background(), "ipvs", args[1:], os.Environ(), os.Stdout, os.Stderr))
+	case "status":
+		s, err := control.Ask(context.Background(), control.Socket("", args[1]), control.Request{Do: control.Show})
+		if err != nil {
+			return err
+		}
+		return json.NewEncoder(os.Stdout).Encode(s)
+	case "ask":
+		var r control.Request
+		if err := json.Unmarshal([]byte(args[2]), &r); err != nil {
+			return err
+		}
+		_, err := control.Ask(context.Background(), control.Socket("", args[1]), r)
+		return err
+	case "serve":
+		return http.ListenAndServe(args[2], http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, args[1]) }))
+	case "get":
+		return get(args[1], args[2])
+	case "time":
+		return stopwatch(args[1:])
+	}
+	k, err := kernel.Open()
+	if err != nil {
+		return err
+	}
+	defer k.Close()
+	switch args[0] {
+	case "apply":
+		return apply(k, args[1])
+	case "dump":
+		return dump(k)
+	case "features":
+		return features(k)
+	}
+	return fmt.Errorf("what is %q?", args[0])
+}
+
+// get asks for a page several times, each over a connection of its own.
+func get(url, times string) error {
+	n, err := strconv.Atoi(times)
+	if err != nil {
+		return err
+	}
+	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	for range n {
+		r, err := client.Get(url)
+		if err != nil {
+			return err
+		}
+		body, err := io.ReadAll(r.Body)
+		r.Body.Close()
+		if err != nil {
+			return err
+		}
+		fmt.Print(string(body))
+	}
+	return nil
+}
+
+// stopwatch runs a program with a file as its input and prints the microseconds it took.
+func stopwatch(args []string) error {
+	in, err := os.Open(args[len(args)-1])
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	cmd := exec.Command(args[0], args[1:len(args)-1]...)
+	cmd.Stdin, cmd.Stderr = in, os.Stderr
+	began := time.Now()
+	if err := cmd.Run(); err != nil {
+		return err
+	}
+	fmt.Println(time.Since(began).Microseconds())
+	return nil
+}
+
+// apply programs a configuration file, then looks whether all is as wanted, and
+// prints the operations and how long they took.
+func apply(k *kernel.Handle, file string) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	cfg, err := config.Parse(string(text), config.Defaults{})
+	if err != nil {
+		return err
+	}
+	var wanted []table.Virtual
+	for _, v := range cfg.Virtuals {
+		w := table.Virtual{Service: v.Service}
+		for _, r := range v.Reals {
+			w.Servers = append(w.Servers, r.Server)
+		}
+		wanted = append(wanted, w)
+	}
+	began := time.Now()
+	have, err := k.Services()
+	if err != nil {
+		return err
+	}
+	ops := table.Diff(wanted, nil, have)
+	for _, op := range ops {
+		if err := k.Apply(op); err != nil {
+			return err
+		}
+	}
+	fmt.Printf("%d %d\n", len(ops), time.Since(began).Microseconds())
+	if have, err = k.Services(); err != nil {
+		return err
+	}
+	if ops := table.Diff(wanted, nil, have); len(ops) > 0 {
+		return fmt.Errorf("the kernel's table still differs: %v", ops)
+	}
+	return nil
+}
+
+// dump prints the table in ipvsadm's save format.
+func dump(k *kernel.Handle) error {
+	entries, err := k.Services()
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		fmt.Println(strings.Join(append([]string{"-A"}, e.Service.Args()...), " "))
+		for _, s := range e.Servers {
+			fmt.Println(strings.Join(append(append([]string{"-a"}, e.Key.Args()...), s.Server.Args()...), " "))
+		}
+	}
+	return nil
+}
+
+// features tries what has no save format: timeouts, daemons, information, errors.
+func features(k *kernel.Handle) error {
+	if i, err := k.Info(); err != nil || i.Version < 0x010200 || i.ConnSize == 0 {
+		return fmt.Errorf("information %+v, %v", i, err)
+	}
+	want := table.Timeouts{TCP: 901 * time.Second, TCPFin: 121 * time.Second, UDP: 301 * time.Second}
+	if err := k.SetTimeouts(want); err != nil {
+		return err
+	}
+	if err := k.SetTimeouts(table.Timeouts{UDP: 302 * time.Second}); err != nil {
+		return err
+	}
+	want.UDP = 302 * time.Second
+	if got, err := k.Timeouts(); err != nil || got != want {
+		return fmt.Errorf("timeouts %+v, %v; want %+v", got, err, want)
+	}
+	d := table.Daemon{State: table.Backup, Interface: "lo", ID: 7, MaxLen: 1300, Port: 8850, TTL: 3}
+	if err := k.StartDaemon(d); err != nil {
+		return err
+	}
+	if err := k.StartDaemon(d); !isError(err, kernel.ErrExists) {
+		return fmt.Errorf("a second daemon: %v", err)
+	}
+	got, err := k.Daemons()
+	if err != nil || len(got) != 1 {
+		return fmt.Errorf("daemons %+v, %v", got, err)
+	}
+	if got[0].Group.String() != "224.0.0.81" {
+		return fmt.Errorf("the daemon's group is %v", got[0].Group)
+	}
+	if got[0].Group = d.Group; got[0] != d {
+		return fmt.Errorf("daemon %+v, want %+v", got[0], d)
+	}
+	if err := k.StopDaemon(table.Backup); err != nil {
+		return err
+	}
+	if err := k.StopDaemon(table.Backup); !isError(err, kernel.ErrNotFound) {
+		return fmt.Errorf("no daemon to stop: %v", err)
+	}
+	d.Interface = "nosuch0"
+	if err := k.StartDaemon(d); err == nil || !strings.Contains(err.Error(), "there is no interface nosuch0") {
+		return fmt.Errorf("a daemon on no interface: %v", err)
+	}
+	return k.Zero(nil)
+}
