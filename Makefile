@@ -130,6 +130,9 @@ bench: build demo-tool ## store and scheduler; then tools, 100 resources, idle d
 	go test -run '^$$' -bench . -benchtime 2s ./crm/store ./crm/command ./crm/cib ./crm/scheduler
 	@bin/systole-demo load
 
+bench-checks: ## lag and processor time of checking 1000 real servers each second on one core (TIME=60s)
+	go test -run '^$$' -bench Second -benchtime $(patsubst %s,%,$(TIME))x ./agents/check/runner
+
 bench-scheduler: build ## processor time and memory of scheduling, beside Debian's crm_simulate (ROWS=all REPS=3)
 	go run ./integration/schedbench -ours bin/crm_simulate $(if $(ROWS),-rows $(ROWS)) -reps $(or $(REPS),3)
 
@@ -148,4 +151,4 @@ ci-bare: ## run .ci/run in a fresh Debian 12 root plus Go (root; needs debootstr
 clean: ## remove what was built
 	rm -rf bin build
 
-.PHONY: help build install demo demo-down demo-tool check test race sim sim-mutants chaos lab prop fuzz parity golden cover vuln bench bench-failover bench-quiet ci-bare clean
+.PHONY: help build install demo demo-down demo-tool check test race sim sim-mutants chaos lab prop fuzz parity golden cover vuln bench bench-checks bench-failover bench-quiet ci-bare clean

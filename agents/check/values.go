@@ -334,7 +334,7 @@ func (v *bytesValue) set(s string) error {
 	}
 	raw, err := hex.DecodeString(digits)
 	if err != nil {
-		return fmt.Errorf("%q is not hexadecimal: write pairs of digits after hex:", s)
+		return fmt.Errorf("%q is not hexadecimal: write hex: and pairs of digits", s)
 	}
 	*v = raw
 	return nil
@@ -386,7 +386,7 @@ func (v *patternValue) set(s string) error {
 	if isHex {
 		digits = strings.ToLower(digits)
 		if len(digits)%2 != 0 || digits == "" || strings.Trim(digits, "0123456789abcdefx") != "" {
-			return fmt.Errorf("%q is not hexadecimal: write pairs of digits, or of x, after hex:", s)
+			return fmt.Errorf("%q is not hexadecimal: write hex: and pairs of digits or x", s)
 		}
 		*v = patternValue{text: hexPrefix + digits}
 		return nil

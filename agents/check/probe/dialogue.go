@@ -86,7 +86,7 @@ func (q *question) smtp(ctx context.Context) (answer, error) {
 // ftp: RFC 959.
 func (q *question) ftp(ctx context.Context) (answer, error) {
 	return q.converse(ctx, "QUIT", func(d dialogue) (string, error) {
-		code, text, err := d.reply("220")
+		_, text, err := d.reply("220")
 		if err != nil || q.User == "" {
 			return text, err
 		}
@@ -94,7 +94,8 @@ func (q *question) ftp(ctx context.Context) (answer, error) {
 		if err != nil {
 			return "", err
 		}
-		if code, text, err = d.ask("USER "+q.User, "230", "331"); code == "331" {
+		code, text, err := d.ask("USER "+q.User, "230", "331")
+		if code == "331" {
 			_, text, err = d.ask("PASS "+secret, "230")
 		}
 		return text, err
