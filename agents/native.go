@@ -19,6 +19,7 @@ import (
 	"systole/agents/nfs"
 	"systole/agents/nginx"
 	"systole/agents/ocf"
+	"systole/agents/phpfpm"
 	"systole/agents/process"
 	"systole/agents/realserver"
 	"systole/agents/route"
@@ -44,6 +45,7 @@ func natives(cfg Config) map[string]resources.Agent {
 		"mysql":      mysql.Agent{Cluster: record{cfg.OCF}, Log: cfg.Log},
 		"nginx":      nginx.Agent{Lease: cfg.Lease},
 		"nfsserver":  nfs.NewServer(nfs.Config{Log: cfg.Log}),
+		"php-fpm":    phpfpm.Agent{Lease: cfg.Lease},
 		"realserver": realserver.New(realserver.Config{Dir: tmp, Attribute: attributes(cfg), Lease: cfg.Lease, Log: cfg.Log}),
 	}
 }
