@@ -103,6 +103,27 @@ func (o option) of(k Kind) bool {
 	return slices.Contains(o.kinds, k)
 }
 
+// standard is an option with the texts of its default.
+type standard struct {
+	option
+	texts []string
+}
+
+// standards are the options of each kind, made once: a director asks for the
+// text of a thousand checks again and again.
+var standards = func() map[Kind][]standard {
+	all := map[Kind][]standard{}
+	for _, k := range kinds {
+		s := defaults(k.kind)
+		for _, o := range options {
+			if o.of(k.kind) {
+				all[k.kind] = append(all[k.kind], standard{o, o.field(&s).texts()})
+			}
+		}
+	}
+	return all
+}()
+
 func names(of func(option) bool) string {
 	var b []string
 	for _, o := range options {
@@ -195,14 +216,13 @@ func Reference() string {
 	b.WriteString("Kinds:\n\n")
 	for _, k := range kinds {
 		fmt.Fprintf(&b, "- `%s`: %s.", k.kind, k.doc)
-		s := defaults(k.kind)
 		var own []string
-		for _, o := range options {
-			if o.common || !o.of(k.kind) {
+		for _, o := range standards[k.kind] {
+			if o.common {
 				continue
 			}
 			text := o.name
-			for _, t := range o.field(&s).texts() {
+			for _, t := range o.texts {
 				text += "=" + quote(t)
 			}
 			own = append(own, text)

@@ -14,27 +14,27 @@ import (
 	"time"
 )
 
-// Kind is how a server is asked.
+// Kind is how a server is asked; DESIGN.md says what each finds well.
 type Kind string
 
 // The kinds.
 const (
-	None   Kind = "none"   // never asked, always up
-	TCP    Kind = "tcp"    // connects; may send and expect
-	HTTP   Kind = "http"   //
-	HTTPS  Kind = "https"  //
-	DNS    Kind = "dns"    //
-	SMTP   Kind = "smtp"   //
-	FTP    Kind = "ftp"    //
-	IMAP   Kind = "imap"   //
-	POP3   Kind = "pop3"   //
-	LDAP   Kind = "ldap"   // binds; may search
-	MySQL  Kind = "mysql"  // the greeting, or a query as a user
-	PgSQL  Kind = "pgsql"  // the start-up exchange, or a query as a user
-	Ping   Kind = "ping"   // ICMP echo
-	UDP    Kind = "udp"    // down on ICMP unreachable; may expect an answer
-	Script Kind = "script" // an external program
-	File   Kind = "file"   // a number in a local file
+	None   Kind = "none"
+	TCP    Kind = "tcp"
+	HTTP   Kind = "http"
+	HTTPS  Kind = "https"
+	DNS    Kind = "dns"
+	SMTP   Kind = "smtp"
+	FTP    Kind = "ftp"
+	IMAP   Kind = "imap"
+	POP3   Kind = "pop3"
+	LDAP   Kind = "ldap"
+	MySQL  Kind = "mysql"
+	PgSQL  Kind = "pgsql"
+	Ping   Kind = "ping"
+	UDP    Kind = "udp"
+	Script Kind = "script"
+	File   Kind = "file"
 )
 
 // Check is one server asked in one way. Equal checks (by Key) share one probe.
@@ -239,13 +239,9 @@ func (s Spec) validate() error {
 func (s Spec) String() string {
 	var b strings.Builder
 	b.WriteString(string(s.Kind))
-	standard := defaults(s.Kind)
-	for _, o := range options {
-		if !o.of(s.Kind) {
-			continue
-		}
+	for _, o := range standards[s.Kind] {
 		texts := o.field(&s).texts()
-		if slices.Equal(texts, o.field(&standard).texts()) {
+		if slices.Equal(texts, o.texts) {
 			continue
 		}
 		for _, t := range texts {
