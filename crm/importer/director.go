@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"regexp"
@@ -13,7 +14,7 @@ import (
 // Director is the IPVS director of the new configuration, as the text that
 // ocf:systole:ipvs reads from its parameter services.
 type Director struct {
-	Timeouts string // options of a timeouts line, "" for none
+	Timeouts Line // a timeouts line and where its values are from; no Text: none
 	Services []Service
 	Sync     Sync
 }
@@ -29,6 +30,7 @@ type Sync struct {
 // Service is a virtual service, as lines of the director's text.
 type Service struct {
 	At    Place
+	Parts []Place    // the lines that are lost when the service is left out
 	Addr  netip.Addr // of clients' packets; invalid for a firewall mark
 	Lines []string
 }
@@ -53,24 +55,53 @@ func With(options []string, option string) []string {
 	return append(options, option)
 }
 
-// Check tells what the director's own reader says about a service.
-func (s Service) Check() error {
-	_, err := config.Parse(strings.Join(s.Lines, "\n"), config.Defaults{})
-	return err
+// Name is the service's key: tcp 192.0.2.1:80, fwmark 1.
+func (s Service) Name() string {
+	w := strings.Fields(s.Lines[0])
+	if len(w) > 3 && w[3] == "family=ipv6" {
+		return strings.Join(w[1:4], " ")
+	}
+	return strings.Join(w[1:min(3, len(w))], " ")
 }
 
-// Sound leaves out services that the director would refuse and reports why, at
-// the line where they begin: one wrong service must not take the others down.
+// Sound leaves out what the director would refuse and reports why, at the line
+// where it begins: one wrong service must not take the others down.
 func (d *Director) Sound(r *Report) {
 	var sound []Service
+	first := map[string]Place{}
+	leaveOut := func(s Service, format string, args ...any) {
+		r.Unsupported(s.At, "%s is left out: %s", s.Name(), fmt.Sprintf(format, args...))
+		for _, at := range s.Parts {
+			r.Unsupported(at, "goes with %s", s.Name())
+		}
+	}
 	for _, s := range d.Services {
-		if err := s.Check(); err != nil {
-			r.Unsupported(s.At, "the service is left out: %s", strings.ReplaceAll(lineNumber.ReplaceAllString(err.Error(), ""), "\n", "; "))
+		at, twice := first[s.Name()]
+		if err := refused(s.Lines...); err != nil {
+			leaveOut(s, "%v", err)
 			continue
 		}
+		if twice {
+			leaveOut(s, "%s has it already", at)
+			continue
+		}
+		first[s.Name()] = s.At
 		sound = append(sound, s)
 	}
 	d.Services = sound
+	if err := refused(d.Timeouts.Text); err != nil {
+		r.Unsupported(d.Timeouts.Place, "%v", err)
+		d.Timeouts = Line{}
+	}
+}
+
+// refused is what the director's own reader says against lines, in one sentence.
+func refused(lines ...string) error {
+	_, err := config.Parse(strings.Join(lines, "\n"), config.Defaults{})
+	if err == nil {
+		return nil
+	}
+	return errors.New(strings.ReplaceAll(lineNumber.ReplaceAllString(err.Error(), ""), "\n", "; "))
 }
 
 // lineNumber is a place in the text that is being made, of no use to the reader.
@@ -82,8 +113,8 @@ var lineNumber = regexp.MustCompile(`(?m)^line \d+: `)
 // id is that of a clone that others follow ([Config.Follow]).
 func (d Director) Define(c *Config, id string) (member string, promotable bool) {
 	var lines []string
-	if d.Timeouts != "" {
-		lines = append(lines, "timeouts "+d.Timeouts)
+	if d.Timeouts.Text != "" {
+		lines = append(lines, d.Timeouts.Text)
 	}
 	for _, s := range d.Services {
 		lines = append(lines, s.Lines...)

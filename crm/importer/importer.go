@@ -50,24 +50,31 @@ type Object struct {
 	Words []string
 }
 
-// Define adds an object. One with the same kind and id as another is merged
-// into it where both say the same, and otherwise gets a number after its id,
-// which is returned.
+// Define adds an object. Where its id is taken it gets a number after it; the
+// id it has now is returned.
 func (c *Config) Define(o Object) (id string) {
 	id = SanitizeID(o.ID)
-	for n := 2; ; n++ {
-		i := slices.IndexFunc(c.objects, func(p Object) bool { return p.ID == id })
-		if i < 0 {
-			break
-		}
-		if p := c.objects[i]; p.Kind == o.Kind && slices.Equal(p.Words, o.Words) {
-			return id
-		}
+	for n := 2; c.Defined(id); n++ {
 		id = fmt.Sprintf("%s-%d", SanitizeID(o.ID), n)
 	}
 	o.ID = id
 	c.objects = append(c.objects, o)
 	return id
+}
+
+// Share is Define for what several others use: an equal object is there once.
+func (c *Config) Share(o Object) (id string) {
+	for _, p := range c.objects {
+		if p.Kind == o.Kind && p.ID == SanitizeID(o.ID) && slices.Equal(p.Words, o.Words) {
+			return p.ID
+		}
+	}
+	return c.Define(o)
+}
+
+// Defined tells whether an id is taken.
+func (c *Config) Defined(id string) bool {
+	return slices.ContainsFunc(c.objects, func(o Object) bool { return o.ID == id })
 }
 
 // Objects are the objects in order.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // Fate is what became of a source line.
@@ -58,22 +59,34 @@ type Report struct {
 }
 
 // Add puts all lines of a file into the report, as yet unread. Blank lines are
-// comments. A file that is there already is not added again.
-func (r *Report) Add(f File) {
+// comments. A file that is there already is not added again. It returns the file
+// as it is to be read: without lines that are not text.
+func (r *Report) Add(f File) File {
 	if r.index == nil {
 		r.index = map[Place]int{}
 	}
-	if _, ok := r.index[Place{f.Name, 1}]; ok {
-		return
-	}
-	for i, text := range f.Lines() {
+	lines := f.Lines()
+	_, again := r.index[Place{f.Name, 1}]
+	for i, text := range lines {
 		l := Line{Place: Place{f.Name, i + 1}, Text: text}
-		if strings.TrimSpace(text) == "" {
+		switch {
+		case strings.TrimSpace(text) == "":
 			l.Fate = Comment
+		case !utf8.ValidString(text) || strings.ContainsFunc(text, notText):
+			l.Fate, l.Notes = Unsupported, []string{"a character here is not text; save the file as UTF-8 without control characters"}
+			lines[i] = ""
 		}
-		r.index[l.Place] = len(r.lines)
-		r.lines = append(r.lines, l)
+		if !again {
+			r.index[l.Place] = len(r.lines)
+			r.lines = append(r.lines, l)
+		}
 	}
+	return File{f.Name, strings.Join(lines, "\n")}
+}
+
+// notText tells the characters that neither a configuration nor an XML document holds.
+func notText(c rune) bool {
+	return c < ' ' && c != '\t' || c == 0x7f || c == 0xfffe || c == 0xffff || c == utf8.RuneError
 }
 
 // Lines are the lines of all files, in the order in which files were added.

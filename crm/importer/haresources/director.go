@@ -28,8 +28,7 @@ func (p *pack) ldirectord(args []string) {
 		return
 	}
 	for _, f := range files {
-		p.report.Add(f)
-		d := ldirectord.Director(f, p.report)
+		d := ldirectord.Director(p.report.Add(f), p.report)
 		p.director.Services = append(p.director.Services, d.Services...)
 	}
 	p.changed("ldirectord is the IPVS director, with the services of %s; it starts before the addresses, so that no packet comes to a host without a table", name)

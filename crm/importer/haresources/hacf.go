@@ -151,7 +151,7 @@ func (t *translator) stonith(at importer.Place, args []string) {
 	if host == "*" {
 		t.config.Define(importer.Object{Kind: "clone", ID: "fencing_" + id, Words: []string{id}})
 	} else {
-		t.config.Define(importer.Object{Kind: "location", ID: "rsc_location_" + id, Words: []string{id, "rule", "$id=" + importer.Quote("preferred_location_"+id), "100:", "#uname", "eq", host}})
+		t.config.Define(importer.Object{Kind: "location", ID: "rsc_location_" + id, Words: []string{id, "rule", "$id=" + importer.Quote("preferred_location_"+id), "100:", "#uname", "eq", importer.Quote(host)}})
 	}
 	t.report.Changed(at, "%s is a fence device; stonith-enabled is true now", id)
 }

@@ -9,9 +9,11 @@ package haresources
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"systole/crm/importer"
+	"systole/crm/score"
 )
 
 // Source is what there is to import.
@@ -26,10 +28,9 @@ type Source struct {
 // Import translates haresources and ha.cf. It is a function of its source.
 func Import(src Source) importer.Result {
 	t := &translator{src: src, report: &importer.Report{}, types: map[string]int{}}
-	t.report.Add(src.Resources)
+	t.src.Resources = t.report.Add(src.Resources)
 	if src.Cluster.Text != "" {
-		t.report.Add(src.Cluster)
-		t.cluster(src.Cluster)
+		t.cluster(t.report.Add(src.Cluster))
 	}
 	t.resources()
 	t.pings()
@@ -162,7 +163,7 @@ func (t *translator) line(l logical) {
 	}
 	t.lineNames = append(t.lineNames, name)
 	t.config.Define(importer.Object{Kind: "location", ID: "rsc_location_" + name,
-		Words: []string{name, "rule", "$id=" + importer.Quote("preferred_location_"+name), "100:", "#uname", "eq", node}})
+		Words: []string{name, "rule", "$id=" + importer.Quote("preferred_location_"+name), "100:", "#uname", "eq", importer.Quote(node)}})
 	for _, clone := range p.clones {
 		t.config.Follow(name, clone)
 	}
@@ -194,45 +195,41 @@ func explicitID(words []string) (rest []string, id, clone string) {
 	return words, "", ""
 }
 
-// constraint is a comment of the old converter: #rsc_order from action type to, #rsc_colocation from to score.
+// constraint is a comment that the old converter read: #rsc_order FROM ACTION
+// before|after TO, #rsc_colocation FROM TO SCORE.
 func (t *translator) constraint(l logical) {
 	w := l.words
-	for _, i := range []int{1, len(w) - 1} {
-		if w[0] == "#rsc_colocation" && i > 1 {
-			i = 2
-		}
-		if len(w) == map[string]int{"#rsc_order": 5, "#rsc_colocation": 4}[w[0]] && !t.defined(w[i]) {
-			t.unsupported(l, "there is no resource %s", w[i])
-			return
-		}
-	}
 	switch {
-	case w[0] == "#rsc_order" && len(w) == 5 && (w[3] == "before" || w[3] == "after"):
+	case w[0] == "#rsc_order" && len(w) == 5 && (w[3] == "before" || w[3] == "after") && slices.Contains([]string{"start", "stop", "promote", "demote"}, w[2]):
 		first, then := w[1], w[4]
 		if w[3] == "after" {
 			first, then = then, first
 		}
-		action := ""
-		if w[2] != "start" {
-			action = ":" + w[2]
+		if t.known(l, first, then) {
+			t.config.Define(importer.Object{Kind: "order", ID: "rsc_order_" + w[1] + "_" + w[4], Words: []string{"Mandatory:", first + ":" + w[2], then + ":" + w[2]}})
 		}
-		t.config.Define(importer.Object{Kind: "order", ID: fmt.Sprintf("rsc_order_%s_%s", w[1], w[4]), Words: []string{"Mandatory:", first + action, then + action}})
 	case w[0] == "#rsc_colocation" && len(w) == 4:
-		t.config.Define(importer.Object{Kind: "colocation", ID: fmt.Sprintf("rsc_colocation_%s_%s", w[1], w[2]), Words: []string{strings.ToLower(w[3]) + ":", w[1], w[2]}})
+		score, err := score.Parse(w[3])
+		if err != nil {
+			t.unsupported(l, "%v", err)
+		} else if t.known(l, w[1], w[2]) {
+			t.config.Define(importer.Object{Kind: "colocation", ID: "rsc_colocation_" + w[1] + "_" + w[2], Words: []string{score.String() + ":", w[1], w[2]}})
+		}
 	default:
-		t.unsupported(l, "want #rsc_order FROM ACTION before|after TO, or #rsc_colocation FROM TO SCORE")
-		return
+		t.unsupported(l, "want #rsc_order FROM start|stop before|after TO, or #rsc_colocation FROM TO SCORE")
 	}
-	t.taken(l)
 }
 
-func (t *translator) defined(id string) bool {
-	for _, o := range t.config.Objects() {
-		if o.ID == id {
-			return true
+// known requires that resources are defined.
+func (t *translator) known(l logical, ids ...string) bool {
+	for _, id := range ids {
+		if !t.config.Defined(id) {
+			t.unsupported(l, "there is no resource %s", id)
+			return false
 		}
 	}
-	return false
+	t.taken(l)
+	return true
 }
 
 // properties are what the old converter set, and how sticky resources are.

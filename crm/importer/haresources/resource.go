@@ -148,8 +148,8 @@ func (p *pack) address(kind, spec string) {
 func (p *pack) script(kind string, args []string) {
 	a, known := agents[kind]
 	switch {
-	case kind == "":
-		p.lost("a resource without a name")
+	case kind != importer.SanitizeID(kind):
+		p.lost("%q is no name of a script", kind)
 		return
 	case !known && len(args) > 0:
 		p.lost("%s with arguments is a script of /etc/ha.d/resource.d: write an OCF agent for it, or have a systemd unit call it", kind)

@@ -17,7 +17,7 @@ import (
 // Import translates a file.
 func Import(f importer.File) importer.Result {
 	t := &translator{report: &importer.Report{}}
-	t.report.Add(f)
+	f = t.report.Add(f)
 	for i, text := range f.Lines() {
 		at := importer.Place{File: f.Name, Line: i + 1}
 		words := strings.Fields(text)
@@ -37,6 +37,9 @@ func Import(f importer.File) importer.Result {
 		d.Services = append(d.Services, s.text())
 	}
 	d.Sound(t.report)
+	for _, s := range d.Services {
+		t.report.Changed(s.At, "its servers are not checked, as before: add a check line to each, such as check tcp")
+	}
 	if len(d.Services) > 0 {
 		d.Define(&r.Config, "director")
 	}
@@ -55,22 +58,25 @@ type service struct {
 }
 
 type server struct {
+	at      importer.Place
 	addr    netip.AddrPort
 	options []string
 }
 
 func (s *service) text() importer.Service {
 	lines := []string{strings.Join(append([]string{"virtual " + s.key}, append(s.options, "panic=off")...), " ")}
+	var parts []importer.Place
 	for _, r := range s.servers {
+		parts = append(parts, r.at)
 		lines = append(lines, strings.Join(append([]string{"real " + r.addr.String()}, r.options...), " "), "check none")
 	}
-	return importer.Service{At: s.at, Addr: s.addr.Addr(), Lines: lines}
+	return importer.Service{At: s.at, Parts: parts, Addr: s.addr.Addr(), Lines: lines}
 }
 
 type translator struct {
 	report   *importer.Report
 	services []*service
-	timeouts string
+	timeouts importer.Line
 	sync     importer.Sync
 }
 
@@ -204,7 +210,7 @@ func (t *translator) do(at importer.Place, c command) error {
 		t.services = nil
 		return nil
 	case "set":
-		t.timeouts = strings.Join([]string{"tcp=" + c.args[0], "tcpfin=" + c.args[1], "udp=" + c.args[2]}, " ")
+		t.timeouts = importer.Line{Place: at, Text: "timeouts tcp=" + c.args[0] + " tcpfin=" + c.args[1] + " udp=" + c.args[2]}
 		return nil
 	case "start-daemon":
 		return t.daemon(at, c)
@@ -226,13 +232,12 @@ func (t *translator) do(at importer.Place, c command) error {
 	switch c.verb {
 	case "add-service":
 		t.services = append(t.services, &service{at: at, key: key, addr: addr, options: serviceOptions(c)})
-		t.report.Changed(at, "its servers are not checked, as before: add a check line to each, such as check tcp")
 	case "edit-service":
 		t.services[i].options = serviceOptions(c)
 	case "delete-service":
 		t.services = slices.Delete(t.services, i, i+1)
 	default:
-		return t.services[i].change(c)
+		return t.services[i].change(at, c)
 	}
 	return nil
 }
@@ -270,7 +275,7 @@ func serviceOptions(c command) []string {
 }
 
 // change adds, edits or deletes a server.
-func (s *service) change(c command) error {
+func (s *service) change(at importer.Place, c command) error {
 	addr, has, err := importer.AddrPort(c.opt["real-server"])
 	if err != nil {
 		return err
@@ -287,7 +292,7 @@ func (s *service) change(c command) error {
 	}
 	switch c.verb {
 	case "add-server":
-		s.servers = append(s.servers, server{addr, serverOptions(c)})
+		s.servers = append(s.servers, server{at, addr, serverOptions(c)})
 	case "edit-server":
 		s.servers[i].options = serverOptions(c)
 	case "delete-server":

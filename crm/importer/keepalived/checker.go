@@ -231,8 +231,9 @@ func (t *translator) fileOptions(s *statement, c *checker) []string {
 	return []string{importer.Option("path", f.path)}
 }
 
-// checkTexts are the checks as ocf:systole:ipvs reads them.
-func (t *translator) checkTexts(c *checker, from settings) []string {
+// checkTexts are the checks as ocf:systole:ipvs reads them. port is whom to ask
+// where the server's own entry does not say it.
+func (t *translator) checkTexts(c *checker, from settings, port string) []string {
 	s := c.settings
 	s.handDown(from)
 	parts := c.parts
@@ -242,6 +243,9 @@ func (t *translator) checkTexts(c *checker, from settings) []string {
 	var out []string
 	for _, part := range parts {
 		words := slices.Concat([]string{c.kind}, c.options, part, c.route)
+		if port != "" && !unported[c.kind] && !slices.ContainsFunc(words, func(w string) bool { return strings.HasPrefix(w, "port=") }) {
+			words = append(words, importer.Option("port", port))
+		}
 		if c.kind == "http" || c.kind == "https" {
 			words = append(words, hostOptions(part, s.virtualhost, c.useSNI)...)
 		}
@@ -259,6 +263,9 @@ func (t *translator) checkTexts(c *checker, from settings) []string {
 	}
 	return out
 }
+
+// unported are the kinds of checks that ask no port.
+var unported = map[string]bool{"ping": true, "file": true, "script": true}
 
 // hostOptions add the name of the site where the page does not have its own.
 func hostOptions(part []string, virtualhost string, sni bool) []string {

@@ -10,11 +10,17 @@ import (
 
 // collect finds the blocks that others refer to by name, wherever they stand.
 func (t *translator) collect(statements []*statement) {
-	t.addresses, t.files = map[string][]*statement{}, map[string]trackFile{}
+	t.addresses, t.files, t.weights = map[string][]*statement{}, map[string]trackFile{}, map[string]int{}
 	for _, s := range statements {
 		switch s.keyword() {
 		case "virtual_server_group":
 			t.addresses[s.arg(0)] = s.block
+		case "vrrp_script":
+			for _, line := range s.block {
+				if n, err := strconv.Atoi(line.arg(0)); line.keyword() == "weight" && err == nil {
+					t.weights[s.arg(0)] = n
+				}
+			}
 		case "track_file", "vrrp_track_file":
 			var f trackFile
 			for _, line := range s.block {
@@ -143,7 +149,7 @@ func (t *translator) timeouts(s *statement) {
 		t.lost(s, "%q is no time-out: write tcp, tcpfin or udp and seconds", strings.Join(words, " "))
 		return
 	}
-	t.site.timeouts = strings.Join(out, " ")
+	t.site.timeouts = importer.Line{Place: s.at, Text: "timeouts " + strings.Join(out, " ")}
 }
 
 // syncGroup is instances that move together.

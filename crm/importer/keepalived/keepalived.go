@@ -68,6 +68,7 @@ type translator struct {
 	statements []*statement
 	addresses  map[string][]*statement // virtual_server_group by name
 	files      map[string]trackFile    // track_file by name
+	weights    map[string]int          // of vrrp_script by name
 }
 
 // handler does what a keyword says.

@@ -40,7 +40,7 @@ type preprocessor struct {
 }
 
 func (p *preprocessor) file(f importer.File) {
-	p.report.Add(f)
+	f = p.report.Add(f)
 	p.seen = append(p.seen, f.Name)
 	defer func() { p.seen = p.seen[:len(p.seen)-1] }()
 	src := f.Lines()

@@ -3,10 +3,8 @@ package keepalived
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"systole/crm/importer"
 )
@@ -19,7 +17,7 @@ type site struct {
 	syncGroups []*syncGroup
 	services   []importer.Service
 	sync       []syncDaemon
-	timeouts   string
+	timeouts   importer.Line
 }
 
 // syncGroup is a vrrp_sync_group.
@@ -48,23 +46,14 @@ func (s *site) compare(other *site) {
 		}
 	}
 	for _, v := range other.services {
-		k := slices.IndexFunc(s.services, func(w importer.Service) bool { return name(w) == name(v) })
+		k := slices.IndexFunc(s.services, func(w importer.Service) bool { return w.Name() == v.Name() })
 		switch {
 		case k < 0:
-			s.report.Unsupported(v.At, "the first file has no service %s: it is left out", name(v))
+			s.report.Unsupported(v.At, "the first file has no service %s: it is left out", v.Name())
 		case !slices.Equal(s.services[k].Lines, v.Lines):
-			s.report.Unsupported(v.At, "the first file configures %s otherwise (%s): that is taken", name(v), s.services[k].At)
+			s.report.Unsupported(v.At, "the first file configures %s otherwise (%s): that is taken", v.Name(), s.services[k].At)
 		}
 	}
-}
-
-// name of a service is its key: tcp 192.0.2.1:80, fwmark 1.
-func name(s importer.Service) string {
-	w := strings.Fields(s.Lines[0])
-	if len(w) > 3 && w[3] == "family=ipv6" {
-		return strings.Join(w[1:4], " ")
-	}
-	return strings.Join(w[1:min(3, len(w))], " ")
 }
 
 // unit is what becomes one group of resources: an instance, or those of a sync group.
@@ -216,28 +205,43 @@ func (s *site) unit(c *importer.Config, u *unit, sites []*site) {
 	preferences(c, u, group, sites)
 	confine(c, cmp.Or(clone, group), sites)
 	for _, t := range u.tracks {
-		t.define(c, group)
+		t.define(c, group, factor(sites))
 	}
 }
 
-// step is the score between two priorities. A returning director whose table of
-// connections is still cold is behind by more, one that is warm by less (agents/ipvs/DESIGN.md).
-const step = 50
+// A promoted director with a warm table of connections is worth 5 more than the
+// other one (agents/ipvs/DESIGN.md). Where priorities differ by less, scores are
+// a multiple of them, so that the greater one still wins.
+const (
+	closeBy     = 5
+	closeFactor = 10
+)
 
-// preferences order the nodes of the files by their priorities.
-func preferences(c *importer.Config, u *unit, group string, sites []*site) {
-	priority := map[string]int{}
+// factor makes scores of priorities and weights.
+func factor(sites []*site) int {
+	priorities := map[string][]int{}
 	for _, s := range sites {
 		for _, i := range s.instances {
-			if _, has := priority[s.node]; !has && s.node != "" && u.has(i.name) {
-				priority[s.node] = i.priority
+			priorities[i.name] = append(priorities[i.name], i.priority)
+		}
+	}
+	for _, list := range priorities {
+		list = slices.Compact(slices.Sorted(slices.Values(list)))
+		for k := 1; k < len(list); k++ {
+			if list[k]-list[k-1] <= closeBy {
+				return closeFactor
 			}
 		}
 	}
-	ranks := slices.Compact(slices.Sorted(maps.Values(priority)))
+	return 1
+}
+
+// preferences are the priorities of the files.
+func preferences(c *importer.Config, u *unit, group string, sites []*site) {
 	for _, s := range sites {
-		if p, ok := priority[s.node]; ok {
-			score := step * (1 + slices.Index(ranks, p))
+		i := slices.IndexFunc(s.instances, func(i *instance) bool { return u.has(i.name) })
+		if i >= 0 && s.node != "" {
+			score := factor(sites) * s.instances[i].priority
 			c.Define(importer.Object{Kind: "location", ID: group + "-on-" + s.node, Words: []string{group, fmt.Sprintf("%d:", score), s.node}})
 		}
 	}
@@ -251,7 +255,7 @@ func confine(c *importer.Config, rsc string, sites []*site) {
 			if outside != nil {
 				outside = append(outside, "and")
 			}
-			outside = append(outside, "#uname", "ne", s.node)
+			outside = append(outside, "#uname", "ne", importer.Quote(s.node))
 		}
 	}
 	if len(outside) > 3 {
@@ -289,15 +293,15 @@ func (r route) object(id, device string) importer.Object {
 }
 
 // define writes what moves a group away when something tracked fails.
-func (t track) define(c *importer.Config, group string) {
+func (t track) define(c *importer.Config, group string, factor int) {
 	attribute, name := importer.SanitizeID(t.name), t.name
 	if t.kind == "interface" {
 		attribute = "ethmonitor-" + name
-		agent := c.Define(importer.Object{Kind: "primitive", ID: "link-" + name, Words: []string{"ocf:heartbeat:ethmonitor", importer.Break,
+		agent := c.Share(importer.Object{Kind: "primitive", ID: "link-" + name, Words: []string{"ocf:heartbeat:ethmonitor", importer.Break,
 			"params", importer.Set("interface", name), importer.Break, "op monitor", "interval=10s", "timeout=60s"}})
-		c.Define(importer.Object{Kind: "clone", ID: "links-" + name, Words: []string{agent}})
+		c.Share(importer.Object{Kind: "clone", ID: "links-" + name, Words: []string{agent}})
 	}
-	score, bad := fmt.Sprintf("%d:", t.weight), "0"
+	score, bad := fmt.Sprintf("%d:", factor*t.weight), "0"
 	switch {
 	case t.weight == 0:
 		score = "-inf:"

@@ -61,9 +61,13 @@ func (t *translator) virtual(s *statement) {
 	v := &virtual{at: s.at, protocol: "tcp", scheduler: defaultScheduler, quorum: 1,
 		settings: settings{delayLoop: defaultDelayLoop, connectTimeout: defaultConnectTimeout, weight: "1"}}
 	t.each(s.block, virtualKeywords(v))
-	for _, key := range t.keys(s, v) {
-		service := importer.Service{At: s.at, Addr: key.addr, Lines: t.service(v, key)}
-		t.site.services = append(t.site.services, service)
+	keys := t.keys(s, v)
+	var parts []importer.Place
+	if len(keys) == 1 { // with more, the lines go on to serve the others
+		t.inside(s, func(at importer.Place) { parts = append(parts, at) })
+	}
+	for _, key := range keys {
+		t.site.services = append(t.site.services, importer.Service{At: s.at, Parts: parts, Addr: key.addr, Lines: t.service(v, key)})
 	}
 }
 
@@ -379,7 +383,15 @@ func (t *translator) service(v *virtual, k key) []string {
 func (t *translator) realLines(v *virtual, r real, k key) []string {
 	own := r.method
 	r.handDown(v.settings)
-	words := []string{"real " + r.addr + ":" + cmp.Or(r.port, k.port, "0")}
+	port := cmp.Or(r.port, k.port, "0")
+	checked := port
+	if r.method[0] != "forward=masq" && port != cmp.Or(k.port, "0") {
+		port = cmp.Or(k.port, "0")
+		if port != "0" {
+			t.report.Changed(r.at, "only NAT changes the port: connections go to %s, checks to %s", port, checked)
+		}
+	}
+	words := []string{"real " + r.addr + ":" + port}
 	if r.weight != "1" {
 		words = append(words, importer.Option("weight", r.weight))
 	}
@@ -393,7 +405,11 @@ func (t *translator) realLines(v *virtual, r real, k key) []string {
 		return append(lines, "check none")
 	}
 	for _, c := range r.checks {
-		for _, text := range t.checkTexts(c, r.settings) {
+		ask := ""
+		if checked != port {
+			ask = checked
+		}
+		for _, text := range t.checkTexts(c, r.settings, ask) {
 			lines = append(lines, "check "+text)
 		}
 	}

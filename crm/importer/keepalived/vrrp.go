@@ -79,7 +79,7 @@ func instanceKeywords(i *instance) keywords {
 				return
 			}
 			i.priority = n
-			t.changed(s, "the order of priorities is that of the scores, in steps of %d", step)
+			t.changed(s, "it is the score of a location constraint, times %d where priorities are close", closeFactor)
 		}),
 		"nopreempt": func(t *translator, s *statement) {
 			if i.noPreempt = t.on(s); i.noPreempt {
@@ -127,8 +127,8 @@ const (
 	mailText   = "the cluster sends no mail: watch crm_mon or the metrics, or write an alert agent"
 )
 
-// sticky is above the greatest difference of two priorities.
-const sticky = 1000
+// sticky is above the greatest difference of two scores made of priorities.
+const sticky = 10_000
 
 func (t *translator) addressBlock(s *statement, i *instance) {
 	t.taken(s)
@@ -226,6 +226,9 @@ func (t *translator) tracks(s *statement, i *instance, kind string) {
 	t.taken(s)
 	for _, line := range s.block {
 		tr := track{kind: kind, name: line.keyword()}
+		if kind == "script" {
+			tr.weight = t.weights[tr.name]
+		}
 		rest := line.args()
 		for len(rest) > 0 {
 			if n, err := strconv.Atoi(strings.Join(rest[1:min(2, len(rest))], "")); rest[0] == "weight" && err == nil {

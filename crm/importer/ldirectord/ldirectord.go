@@ -18,8 +18,7 @@ import (
 // Import translates a file to a configuration of one primitive.
 func Import(f importer.File) importer.Result {
 	report := &importer.Report{}
-	report.Add(f)
-	d := Director(f, report)
+	d := Director(report.Add(f), report)
 	r := importer.Result{Report: report}
 	if len(d.Services) > 0 {
 		d.Define(&r.Config, "director")
@@ -29,7 +28,7 @@ func Import(f importer.File) importer.Result {
 	return r
 }
 
-// Director translates a file, which is in the report already, to its director.
+// Director translates a file, as [importer.Report.Add] returned it, to its director.
 func Director(f importer.File, report *importer.Report) importer.Director {
 	t := &translator{report: report, global: section{values: map[string]setting{}}}
 	t.read(f)
@@ -218,6 +217,12 @@ func (t *translator) get(v *section, key, standard string) string {
 // service writes a virtual service in the director's text.
 func (t *translator) service(v *section) (importer.Service, bool) {
 	s := importer.Service{At: v.at}
+	for _, r := range v.reals {
+		s.Parts = append(s.Parts, r.at)
+	}
+	for _, value := range v.values {
+		s.Parts = append(s.Parts, value.at)
+	}
 	protocol := t.get(v, "protocol", "")
 	key, port := "", uint16(0)
 	if mark, err := strconv.ParseUint(v.value, 10, 32); err == nil && mark > 0 {
@@ -298,13 +303,17 @@ func (t *translator) sorry(v *section, port uint16) []string {
 	if len(words) > 1 {
 		forward = words[1]
 	}
-	if !has || forward != "masq" && port != 0 {
-		if has && ap.Port() != port {
-			t.report.Changed(at.at, "only with masq can the port differ from the service's: %d is taken", port)
+	if !has || forward != "masq" {
+		if has && port != 0 && ap.Port() != port {
+			t.report.Changed(at.at, "only with masq can the port differ from the service's, so that is taken")
 		}
 		ap = netip.AddrPortFrom(ap.Addr(), port)
 	}
-	return []string{"sorry " + ap.String() + " " + importer.Option("forward", forward)}
+	where := ap.String()
+	if forward != "masq" && port == 0 {
+		where = ap.Addr().String()
+	}
+	return []string{"sorry " + where + " " + importer.Option("forward", forward)}
 }
 
 func s6(s string) bool { return strings.HasPrefix(s, "[") }
@@ -331,8 +340,8 @@ func (t *translator) real(v *section, r setting, protocol string, vport uint16) 
 		return lost("%v", err)
 	}
 	port := first.Port()
-	if forward := words[1]; forward != "masq" && vport != 0 && port != vport {
-		if has {
+	if forward := words[1]; forward != "masq" && port != vport {
+		if has && vport != 0 {
 			t.report.Changed(r.at, "only masq changes the port: %d is taken, the service's", vport)
 		}
 		port = vport
