@@ -16,7 +16,6 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -169,6 +168,9 @@ func (a *Agent) alone(ctx context.Context, c config, d device) (hint string, err
 
 // inNamespaces names processes that have a file system mounted elsewhere.
 func inNamespaces(dev string) string {
+	if dev == "" {
+		return ""
+	}
 	var names []string
 	for _, p := range mounts.Elsewhere(dev) {
 		names = append(names, fmt.Sprintf("%d %s", p.PID, p.Name))
@@ -246,7 +248,7 @@ func (c config) unfinished() error {
 		if !ok || p.Name != "mount" && !strings.HasPrefix(p.Name, "mount.") {
 			continue
 		}
-		if slices.Contains(strings.Fields(p.Command), c.dir) {
+		if strings.HasSuffix(p.Command, " "+c.dir) || strings.Contains(p.Command, " "+c.dir+" ") {
 			return fmt.Errorf("process %d still tries to mount %s (%s) and cannot be ended", p.PID, c.dir, p.Command)
 		}
 	}

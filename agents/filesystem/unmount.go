@@ -28,8 +28,8 @@ func (a *Agent) stop(ctx context.Context, c config) error {
 			return err
 		}
 		if !mine { // a stranger's mount is not ours to end
-			if k := c.kind(); unmounted && k == onBlock {
-				return a.released(ctx, c)
+			if c.kind() == onBlock {
+				return a.released(ctx, c, unmounted)
 			}
 			return nil
 		}
@@ -40,9 +40,10 @@ func (a *Agent) stop(ctx context.Context, c config) error {
 	}
 }
 
-// released waits until nothing in this kernel holds the device: a file system
-// lives on while a bind mount, another namespace or an open file of a lazy unmount has it.
-func (a *Agent) released(ctx context.Context, c config) error {
+// released makes sure that nothing in this kernel has the file system: it lives on in
+// a bind mount, in another namespace or, which is looked for only when it was unmounted
+// just now, in an open file after a lazy unmount.
+func (a *Agent) released(ctx context.Context, c config, unmounted bool) error {
 	d, err := c.find(ctx)
 	if errors.Is(err, errNoDevice) {
 		return nil
@@ -50,25 +51,29 @@ func (a *Agent) released(ctx context.Context, c config) error {
 	if err != nil {
 		return err
 	}
+	t, err := mounts.Read()
+	if err != nil {
+		return err
+	}
+	if others := t.Of(d.dev); d.dev != "" && len(others) > 0 {
+		return fmt.Errorf("%s is not mounted on %s, and still on %s: unmount it there", c.device, c.dir, others[0].Point)
+	}
+	if who := inNamespaces(d.dev); who != "" {
+		return fmt.Errorf("%s is not mounted on %s, and still in another mount namespace%s", c.device, c.dir, who)
+	}
+	if !unmounted {
+		return nil
+	}
 	tick := time.NewTicker(releasePoll)
 	defer tick.Stop()
 	for {
-		t, err := mounts.Read()
-		if err != nil {
-			return err
-		}
-		if d.dev != "" {
-			if others := t.Of(d.dev); len(others) > 0 {
-				return fmt.Errorf("%s is unmounted from %s, and still mounted on %s: unmount it there", c.device, c.dir, others[0].Point)
-			}
-		}
 		_, err = a.try(ctx, "claim", d.path)
 		if !errors.Is(err, unix.EBUSY) {
 			return nil // free; or not to be opened at all, which a mounted one can be
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%s is unmounted from %s, and the kernel still uses the device%s", c.device, c.dir, inNamespaces(d.dev))
+			return fmt.Errorf("%s is unmounted from %s, and the kernel still uses the device", c.device, c.dir)
 		case <-tick.C:
 		}
 	}
