@@ -63,7 +63,10 @@ func importWith(read func(*call) (importer.Result, error)) func(context.Context,
 			c.io.Printf("%s", script)
 		}
 		if lost := r.Report.Lost(); err == nil && len(lost) > 0 && !c.set.force {
-			return exit.Errorf(exit.Unsatisfied, "%d lines are not supported, the first at %s; the report above says why", len(lost), lost[0].Place)
+			if len(lost) == 1 {
+				return exit.Errorf(exit.Unsatisfied, "1 line is not supported, %s; the report above says why, the rest is done", lost[0].Place)
+			}
+			return exit.Errorf(exit.Unsatisfied, "%d lines are not supported, the first is %s; the report above says why, the rest is done", len(lost), lost[0].Place)
 		}
 		return err
 	}
