@@ -6,9 +6,19 @@ import (
 	"systole/crm/status"
 )
 
-// nodeState is the field's word for a node's state: "online", "UNCLEAN (offline)", "standby"…
+// nodeState is the field's word for a node's state, "online", "UNCLEAN (offline)", "standby"…, with its health if that is bad.
 func (v *View) nodeState(n *status.Node) string {
-	state := ""
+	state := membership(n)
+	switch v.health(n) {
+	case "red":
+		state += " (health is RED)"
+	case "yellow":
+		state += " (health is YELLOW)"
+	}
+	return state
+}
+
+func membership(n *status.Node) string {
 	switch {
 	case n.Unclean && n.Online:
 		return "UNCLEAN (online)"
@@ -31,20 +41,12 @@ func (v *View) nodeState(n *status.Node) string {
 	case n.Maintenance:
 		return "OFFLINE (maintenance)"
 	case n.Online:
-		state = "online"
-	default:
-		return "OFFLINE"
+		return "online"
 	}
-	switch v.health(n) {
-	case "red":
-		state += " (health is RED)"
-	case "yellow":
-		state += " (health is YELLOW)"
-	}
-	return state
+	return "OFFLINE"
 }
 
-// health is green, yellow or red by the worst of the node's #health attributes
+// health is green, yellow or red by the worst of the node's #health attributes; numbers are not shown
 // (Pacemaker Explained, "Tracking Node Health"). Without a strategy every node is green.
 func (v *View) health(n *status.Node) string {
 	if s := v.Status.Options.All["node-health-strategy"]; s == "" || s == "none" {
@@ -55,10 +57,10 @@ func (v *View) health(n *status.Node) string {
 		if !strings.HasPrefix(name, "#health") {
 			continue
 		}
-		switch {
-		case value == "red" || strings.HasPrefix(value, "-"):
+		switch strings.ToLower(value) {
+		case "red":
 			return "red"
-		case value == "yellow" || value == "0":
+		case "yellow":
 			worst = "yellow"
 		}
 	}

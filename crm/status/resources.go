@@ -39,8 +39,31 @@ func (u *unpacker) resources() {
 }
 
 func (u *unpacker) addRoot(c *model.Resource) {
+	if c = u.promotableOnly(c); c == nil {
+		return
+	}
 	r := u.add(c, NoRes, "")
 	u.s.Roots = append(u.s.Roots, r)
+}
+
+// promotableOnly leaves out of a promotable clone what cannot be promoted, because only OCF agents know how: members of
+// its group, or all of it (nil), as Pacemaker does with an error.
+func (u *unpacker) promotableOnly(c *model.Resource) *model.Resource {
+	if c.Kind != model.Clone || len(c.Members) == 0 || !u.settingsOf(c, NoRes).template.Promotable {
+		return c
+	}
+	cannot := func(m *model.Resource) bool { return m.Kind == model.Primitive && !strings.EqualFold(m.Class, "ocf") }
+	inside := c.Members[0]
+	switch {
+	case cannot(inside):
+		return nil
+	case !slices.ContainsFunc(inside.Members, cannot):
+		return c
+	}
+	clone, group := *c, *inside
+	group.Members = slices.DeleteFunc(slices.Clone(inside.Members), cannot)
+	clone.Members = []*model.Resource{&group}
+	return &clone
 }
 
 // settings are what a configured resource's meta attributes say, the same for all its instances.
