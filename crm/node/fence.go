@@ -21,6 +21,13 @@ func (d *director) fence(f controller.Fence) {
 	office := d.office
 	d.wait.Go(func() {
 		done := controller.FenceDone{Target: f.Target, Transition: f.Transition, Action: f.ID, On: f.Action == "on"}
+		if !done.On && !d.entitled(office, f.Target) {
+			if office.Err() == nil {
+				done.Reason = f.Target + " is heard again"
+				d.post(done)
+			}
+			return
+		}
 		_, err := d.n.fenceNode(office, fencing.Event{Target: f.Target, Action: f.Action, Client: "systoled", Origin: d.n.cfg.Name, Reason: f.Reason},
 			fencing.Request{Target: f.Target, Action: f.Action, Timeout: f.Timeout, Delay: f.Delay})
 		if office.Err() != nil {
@@ -32,6 +39,38 @@ func (d *director) fence(f controller.Fence) {
 		}
 		d.post(done)
 	})
+}
+
+// entitled waits while this DC hears beats from a minority of the voters only, and says
+// whether the target is to be fenced after that. Raft's lease proves that a majority
+// lives; a DC that takes it for lost is itself what is deaf (its machine stalls, its
+// datagrams are filtered), and would kill the cluster one by one.
+func (d *director) entitled(office context.Context, target string) bool {
+	if !d.n.deaf() {
+		return true
+	}
+	d.n.log.Warn("not fencing: this DC hears no majority of the voters; is UDP filtered, or this machine overloaded?", "target", target)
+	for d.n.deaf() {
+		if !sleep(office, d.n.cfg.Timing.DetectWithin) { // after which the others are heard as well
+			return false
+		}
+	}
+	return d.n.silent(target)
+}
+
+// deaf says whether fewer than a majority of the voters beat within the detection time.
+func (n *Node) deaf() bool {
+	voters, heard := 0, 0
+	for _, s := range n.store.Servers() {
+		if !s.Voter {
+			continue
+		}
+		voters++
+		if s.Node == n.cfg.Name || !n.silent(s.Node) {
+			heard++
+		}
+	}
+	return 2*heard <= voters
 }
 
 // fenceNode fences and keeps the history. Only nil means that the target is down.

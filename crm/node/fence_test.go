@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"systole/crm/api"
+	"systole/integration/sim/fabric"
 )
 
 // A success recent enough for the asker is the answer; the machine is not switched off once more.
@@ -41,6 +42,30 @@ func TestFenceTolerance(t *testing.T) {
 		}
 		if got := c.world.count("fence " + n.name); got != 4 {
 			t.Errorf("a success too old will not do: fenced %d times, want 4", got)
+		}
+	})
+}
+
+// A DC whose lease stands and who hears nobody must not shoot the majority that keeps it in office.
+func TestDeafDCFencesNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := grow(t, 5, 1)
+		c.until("settled", c.settled)
+		fenced := func() (n int) {
+			for name := range c.nodes {
+				n += c.world.count("fence " + name)
+			}
+			return n
+		}
+		c.net.SetFaults(fabric.Faults{NoUDP: true})
+		time.Sleep(30 * time.Second)
+		if n := fenced(); n != 0 {
+			t.Errorf("%d nodes fenced by a DC that hears nobody", n)
+		}
+		c.net.SetFaults(fabric.Faults{})
+		c.until("settled again", func() bool { return c.settled() && len(c.world.where("r1")) == 1 })
+		if n := fenced(); n != 0 {
+			t.Errorf("%d nodes fenced although all are heard again", n)
 		}
 	})
 }

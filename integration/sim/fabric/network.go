@@ -32,6 +32,7 @@ type Faults struct {
 	Jitter    time.Duration // added at random, up to this
 	Loss      float64       // of a datagram or a stream segment
 	Duplicate float64       // of a datagram
+	NoUDP     bool          // every datagram is lost
 }
 
 // Network joins the nodes attached to it. It is safe for concurrent use.
@@ -156,6 +157,12 @@ func (n *Network) travel(from, to string) (d time.Duration, lost, again bool) {
 		d += time.Duration(n.rand.Int64N(int64(n.faults.Jitter)))
 	}
 	return d, n.rand.Float64() < n.faults.Loss, n.rand.Float64() < n.faults.Duplicate
+}
+
+func (n *Network) noUDP() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.faults.NoUDP
 }
 
 // wake lets every stream look at its link again.

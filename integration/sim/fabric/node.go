@@ -116,7 +116,7 @@ func (n *Node) Send(addr string, ch transport.Channel, payload []byte) error {
 	default:
 	}
 	d, lost, again := n.net.travel(n.addr, addr)
-	if lost {
+	if lost || n.net.noUDP() {
 		return nil
 	}
 	n.net.deliver(n.addr, addr, ch, slices.Clone(payload), d)
