@@ -1,6 +1,7 @@
 package main
 
 import (
+	"systole/crm/lvs/ipvsadm"
 	"systole/crm/shell"
 	"systole/crm/shell/cibtools"
 	"systole/crm/shell/mon"
@@ -36,7 +37,7 @@ var programs = map[string]tool.Tool{
 	"crm_ticket":           tools.CrmTicket,
 	"crm_verify":           cibtools.CrmVerify,
 	"crmadmin":             tools.Crmadmin,
-	"ipvsadm":              nil,
+	"ipvsadm":              ipvsadm.Run,
 	"iso8601":              cibtools.ISO8601,
 	"pacemaker-based":      tools.Based,
 	"pacemaker-controld":   tools.Controld,
