@@ -53,7 +53,7 @@ func importWith(read func(*call) (importer.Result, error)) func(context.Context,
 		if r.Err != nil && !c.set.force {
 			return exit.With(exit.DataErr, fmt.Errorf("%w\nnothing was written; correct this, or go on with crm -F", r.Err))
 		}
-		script := r.Config.Script("# Made by crm import from " + strings.Join(c.args, ", ") + ".\n")
+		script := r.Config.Script("# Made by crm import from " + strings.Join(c.args, ", ") + ".\n" + importHeading)
 		switch {
 		case load:
 			err = loadImported(ctx, c, r.Config)
@@ -71,6 +71,11 @@ func importWith(read func(*call) (importer.Result, error)) func(context.Context,
 		return err
 	}
 }
+
+const importHeading = `#
+# The last statement says whether the cluster fences. Addresses and directors are safe
+# without it; before file systems and databases come in, configure a fence device.
+`
 
 // loadImported commits a configuration. Whether the cluster fences is its own
 // affair: where that is decided, the import does not touch it.

@@ -112,12 +112,12 @@ func checkerKeywords(c *checker) keywords {
 		k["user"] = drop("the program runs as the daemon's user: let it drop its rights itself")
 	case "udp":
 		k["payload"] = keep(func(_ *translator, s *statement) {
-			c.options = append(c.options, importer.Option("send", "hex:"+strings.Join(s.args(), "")))
+			c.options = append(c.options, importer.Option("send", "hex:"+bytes(s.args())))
 		})
 		k["require_reply"] = keep(func(_ *translator, s *statement) {
 			want := "^" // any answer
 			if len(s.args()) > 0 {
-				want = "hex:" + strings.Join(s.args(), "")
+				want = "hex:" + bytes(s.args())
 			}
 			c.options = append(c.options, importer.Option("expect", want))
 		})
@@ -126,9 +126,13 @@ func checkerKeywords(c *checker) keywords {
 	case "file":
 		k = keywords{
 			"track_file": keep(func(t *translator, s *statement) { c.options = append(c.options, t.fileOptions(s, c)...) }),
-			"weight":     keep(func(_ *translator, s *statement) { c.weight = s.arg(0) }),
-			"alpha":      k["alpha"],
-			"dynamic":    note("the number in the file is read at every check"),
+			"weight": keep(func(_ *translator, s *statement) {
+				if c.weight = s.arg(0); s.arg(1) == "reverse" {
+					c.weight = strings.Replace("-"+c.weight, "--", "", 1)
+				}
+			}),
+			"alpha":   k["alpha"],
+			"dynamic": note("the number in the file is read at every check"),
 		}
 	}
 	return k
@@ -140,6 +144,18 @@ func (k keywords) with(more keywords) keywords {
 		k[name] = do
 	}
 	return k
+}
+
+// bytes joins keepalived's groups of digits, of which the last in a group may stand alone: "ab1 2" is ab 01 02.
+func bytes(groups []string) string {
+	var b strings.Builder
+	for _, g := range groups {
+		if n := len(g); n%2 == 1 {
+			g = g[:n-1] + "0" + g[n-1:]
+		}
+		b.WriteString(g)
+	}
+	return b.String()
 }
 
 func replyLength(standard string) handler {

@@ -66,6 +66,7 @@ func init() { // the handlers refer to root through translator.each
 		"config_id":     note("the name given as NODE=FILE decides which @ lines count"),
 	}
 	root.alias(note("without meaning here"), "instance", "use_pid_dir", "namespace_with_ipsets", "linkbeat_use_polling", "child_wait_time")
+	root.alias(drop("links are watched by the kernel's own state; see track_interface"), "linkbeat_interfaces", "interface_up_down_delays")
 }
 
 func global() keywords {
@@ -82,17 +83,23 @@ func global() keywords {
 		"net_namespace":      drop("the daemon runs in the machine's own network namespace"),
 		"net_namespace_ipvs": drop("IPVS is programmed in the machine's own network namespace"),
 	}
+	k.alias(k["nftables_ipvs"], "nftables_ipvs_priority", "nftables_ipvs_start_fwmark")
 	k.alias(drop(mailText), "notification_email", "notification_email_from", "smtp_server", "smtp_helo_name", "smtp_connect_timeout", "smtp_alert", "smtp_alert_vrrp", "smtp_alert_checker", "email_faults", "no_email_faults")
 	k.alias(note("no mail is sent"), "no_checker_emails")
 	k.alias(drop(notifyText), "lvs_notify_fifo", "lvs_notify_fifo_script", "vrrp_notify_fifo", "vrrp_notify_fifo_script", "notify_fifo", "notify_fifo_script")
 	k.alias(note("scripts run as the daemon's user, by their whole path and without a shell"), "script_user", "enable_script_security")
 	k.alias(note("the address agent announces when it starts and refreshes (arp_count, arp_interval, announce_refresh)"),
 		"vrrp_garp_master_delay", "vrrp_garp_master_repeat", "vrrp_garp_lower_prio_delay", "vrrp_garp_lower_prio_repeat", "vrrp_garp_master_refresh", "vrrp_garp_master_refresh_repeat", "vrrp_garp_interval", "vrrp_gna_interval", "vrrp_garp_extra_if", "vrrp_min_garp", "vrrp_garp_master_refresh")
-	k.alias(note("the cluster does not speak VRRP"), "vrrp_mcast_group4", "vrrp_mcast_group6", "default_interface", "vrrp_check_unicast_src", "vrrp_skip_check_adv_addr", "vrrp_strict", "vrrp_lower_prio_no_advert", "vrrp_higher_prio_send_advert", "vrrp_iptables", "vrrp_ipsets", "vrrp_down_timer_adverts", "vrrp_rx_bufs_policy", "vrrp_rx_bufs_multiplier", "vrrp_startup_delay", "vrrp_owner_ignore_adverts", "nftables", "dynamic_interfaces")
-	k.alias(note("the daemon's own priority is set by its unit"), "vrrp_priority", "checker_priority", "bfd_priority", "vrrp_no_swap", "checker_no_swap", "vrrp_rt_priority", "checker_rt_priority", "vrrp_rlimit_rttime", "checker_rlimit_rttime", "vrrp_cpu_affinity", "checker_cpu_affinity", "max_auto_priority", "min_auto_priority_delay", "process_names")
+	k.alias(note("the cluster does not speak VRRP"), "vrrp_mcast_group4", "vrrp_mcast_group6", "default_interface", "vrrp_check_unicast_src", "vrrp_skip_check_adv_addr", "vrrp_strict", "vrrp_lower_prio_no_advert", "vrrp_higher_prio_send_advert", "vrrp_iptables", "vrrp_ipsets", "vrrp_down_timer_adverts", "vrrp_rx_bufs_policy", "vrrp_rx_bufs_multiplier", "vrrp_startup_delay", "vrrp_owner_ignore_adverts", "nftables", "nftables_counters", "nftables_ifindex", "nftables_priority", "dynamic_interfaces",
+		"disable_local_igmp", "log_unknown_vrids", "vmac_prefix", "vmac_addr_prefix", "vrrp_notify_priority_changes")
+	k.alias(note("the daemon's own priority is set by its unit"), "vrrp_priority", "checker_priority", "bfd_priority", "vrrp_no_swap", "checker_no_swap", "vrrp_rt_priority", "checker_rt_priority", "vrrp_rlimit_rttime", "checker_rlimit_rttime", "vrrp_cpu_affinity", "checker_cpu_affinity", "max_auto_priority", "min_auto_priority_delay", "process_names",
+		"bfd_no_swap", "bfd_rlimit_rttime", "bfd_rt_priority", "bfd_cpu_affinity")
 	k.alias(note("the metrics tell what SNMP and DBus told"), "enable_snmp_vrrp", "enable_snmp_checker", "enable_snmp_rfc", "enable_snmp_rfcv2", "enable_snmp_rfcv3", "enable_traps", "snmp_socket", "enable_dbus", "dbus_service_name", "dbus_no_interface_name")
 	k.alias(note("every server's last failure and its reason are in crm lvs status"), "checker_log_all_failures")
-	k.alias(note("without meaning here"), "rs_init_notifies", "use_pid_dir", "instance", "umask", "reload_time_file", "reload_repeat", "reload_check_config", "reload_file", "config_save_dir", "tmp_config_directory", "data_use_instance", "json_version", "max_open_files", "random_seed", "smtp_alert_fault")
+	k.alias(note("without meaning here"), "rs_init_notifies", "use_pid_dir", "instance", "umask", "reload_time_file", "reload_repeat", "reload_check_config", "reload_file", "config_save_dir", "tmp_config_directory", "data_use_instance", "json_version", "max_open_files", "random_seed", "smtp_alert_fault", "include_check", "fifo_write_vrrp_states_on_reload",
+		"lvs_netlink_cmd_rcv_bufs", "lvs_netlink_cmd_rcv_bufs_force", "lvs_netlink_monitor_rcv_bufs", "lvs_netlink_monitor_rcv_bufs_force",
+		"vrrp_netlink_cmd_rcv_bufs", "vrrp_netlink_cmd_rcv_bufs_force", "vrrp_netlink_monitor_rcv_bufs", "vrrp_netlink_monitor_rcv_bufs_force",
+		"process_monitor_rcv_bufs", "process_monitor_rcv_bufs_force")
 	return k
 }
 

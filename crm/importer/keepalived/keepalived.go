@@ -43,6 +43,11 @@ func Import(sources ...Source) importer.Result {
 	for _, other := range sites[1:] {
 		sites[0].compare(other)
 	}
+	if len(sites) == 1 {
+		for _, i := range sites[0].instances {
+			report.Changed(i.at, "every node of the cluster may become active; with the files of all directors only those may")
+		}
+	}
 	r := importer.Result{Report: report, Err: errors.Join(errs...)}
 	r.Config = assemble(sites)
 	report.Settle()

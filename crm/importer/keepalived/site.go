@@ -259,7 +259,7 @@ func confine(c *importer.Config, rsc string, sites []*site) {
 		}
 	}
 	if len(outside) > 3 {
-		c.Define(importer.Object{Kind: "location", ID: rsc + "-on-directors", Words: append([]string{rsc, "rule", "-inf:"}, outside...)})
+		c.Define(importer.Object{Kind: "location", ID: rsc + "-place", Words: append([]string{rsc, "rule", "-inf:"}, outside...)})
 	}
 }
 

@@ -58,9 +58,10 @@ type real struct {
 
 func (t *translator) virtual(s *statement) {
 	t.taken(s)
-	v := &virtual{at: s.at, protocol: "tcp", scheduler: defaultScheduler, quorum: 1,
+	v := &virtual{at: s.at, scheduler: defaultScheduler, quorum: 1,
 		settings: settings{delayLoop: defaultDelayLoop, connectTimeout: defaultConnectTimeout, weight: "1"}}
 	t.each(s.block, virtualKeywords(v))
+	t.guessProtocol(v)
 	keys := t.keys(s, v)
 	var parts []importer.Place
 	if len(keys) == 1 { // with more, the lines go on to serve the others
@@ -69,6 +70,23 @@ func (t *translator) virtual(s *statement) {
 	for _, key := range keys {
 		t.site.services = append(t.site.services, importer.Service{At: s.at, Parts: parts, Addr: key.addr, Lines: t.service(v, key)})
 	}
+}
+
+// guessProtocol chooses where a file does not say: older versions of keepalived
+// took TCP, 2.2 takes UDP, whatever the checkers ask.
+func (t *translator) guessProtocol(v *virtual) {
+	if v.protocol != "" {
+		return
+	}
+	v.protocol = "tcp"
+	for _, r := range v.reals {
+		for _, c := range r.checks {
+			if c.kind == "udp" || c.kind == "dns" {
+				v.protocol = "udp"
+			}
+		}
+	}
+	t.report.Changed(v.at, "no protocol is set, and keepalived's versions differ in what that means: %s is taken, by the checks", v.protocol)
 }
 
 // key is how a virtual service is named in the director's text.
@@ -254,10 +272,13 @@ func (t *translator) program(s *statement, option string) string {
 func inherited(to *settings) keywords {
 	value := func(at *string) handler { return keep(func(_ *translator, s *statement) { *at = s.arg(0) }) }
 	return keywords{
-		"alpha":                keep(func(t *translator, s *statement) { to.alpha = t.on(s) }),
-		"inhibit_on_failure":   keep(func(t *translator, s *statement) { to.inhibit = t.on(s) }),
-		"retry":                value(&to.retry),
-		"nb_get_retry":         value(&to.retry),
+		"alpha":              keep(func(t *translator, s *statement) { to.alpha = t.on(s) }),
+		"inhibit_on_failure": keep(func(t *translator, s *statement) { to.inhibit = t.on(s) }),
+		"retry":              value(&to.retry),
+		"nb_get_retry": func(t *translator, s *statement) {
+			to.retry = s.arg(0)
+			t.changed(s, "an old name of retry; keepalived 2 knows it for HTTP_GET and SSL_GET only")
+		},
 		"delay_before_retry":   value(&to.delayRetry),
 		"connect_timeout":      value(&to.connectTimeout),
 		"delay_loop":           value(&to.delayLoop),

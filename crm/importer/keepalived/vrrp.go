@@ -96,6 +96,7 @@ func instanceKeywords(i *instance) keywords {
 		"preempt_delay":              drop("a node that returns takes its services back at once; with nopreempt it takes nothing back"),
 		"preempt":                    keep(func(t *translator, s *statement) { i.noPreempt = !t.on(s) }),
 		"use_vmac":                   note("the address moves with announcements (ARP and neighbour advertisements) instead of a MAC of its own"),
+		"use_ipvlan":                 note("the address moves with announcements (ARP and neighbour advertisements) instead of an interface of its own"),
 		"native_ipv6":                note("IPv6 needs no switch"),
 		"version":                    note("the cluster does not speak VRRP"),
 		"virtual_router_id":          note("the cluster does not speak VRRP: nodes know each other by name and certificate"),
