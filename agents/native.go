@@ -24,6 +24,7 @@ import (
 	"systole/agents/realserver"
 	"systole/agents/route"
 	"systole/agents/vip"
+	"systole/agents/wordpress"
 	"systole/resources"
 )
 
@@ -47,7 +48,16 @@ func natives(cfg Config) map[string]resources.Agent {
 		"nfsserver":  nfs.NewServer(nfs.Config{Log: cfg.Log}),
 		"php-fpm":    phpfpm.Agent{Lease: cfg.Lease},
 		"realserver": realserver.New(realserver.Config{Dir: tmp, Attribute: attributes(cfg), Lease: cfg.Lease, Log: cfg.Log}),
+		"wordpress":  wordpress.New(wordpress.Config{Cluster: versions(cfg)}),
 	}
+}
+
+// versions is where web nodes tell theirs; a script that runs alone has nobody to tell.
+func versions(cfg Config) wordpress.Cluster {
+	if cfg.alone {
+		return nil
+	}
+	return record{cfg.OCF}
 }
 
 // Native is the types of the native agents, sorted.

@@ -45,6 +45,15 @@ func (r record) Kept(ctx context.Context, op resources.Op) (map[string]map[strin
 	return nodeAttributes(doc)
 }
 
+// Transient are the transient attributes of all nodes.
+func (r record) Transient(ctx context.Context, op resources.Op) (map[string]map[string]string, error) {
+	doc, err := r.tool(ctx, op, "cibadmin", "--query", "--scope", "status")
+	if err != nil {
+		return nil, err
+	}
+	return transientAttributes(doc)
+}
+
 // Active are the nodes on which the instance is not on record as stopped.
 func (r record) Active(ctx context.Context, op resources.Op) ([]string, error) {
 	doc, err := r.tool(ctx, op, "cibadmin", "--query", "--scope", "status")
@@ -64,17 +73,33 @@ func (r record) tool(ctx context.Context, op resources.Op, name string, args ...
 	return exit.Stdout, err
 }
 
+// attributeSet is an instance_attributes element.
+type attributeSet struct {
+	Pairs []struct {
+		Name  string `xml:"name,attr"`
+		Value string `xml:"value,attr"`
+	} `xml:"nvpair"`
+}
+
+// values are the attributes of sets; the first of a name counts.
+func values(sets []attributeSet) map[string]string {
+	out := map[string]string{}
+	for _, s := range sets {
+		for _, p := range s.Pairs {
+			if _, first := out[p.Name]; !first {
+				out[p.Name] = p.Value
+			}
+		}
+	}
+	return out
+}
+
 // nodeAttributes reads the nodes section of a CIB.
 func nodeAttributes(doc []byte) (map[string]map[string]string, error) {
 	var section struct {
 		Nodes []struct {
-			Name string `xml:"uname,attr"`
-			Sets []struct {
-				Pairs []struct {
-					Name  string `xml:"name,attr"`
-					Value string `xml:"value,attr"`
-				} `xml:"nvpair"`
-			} `xml:"instance_attributes"`
+			Name string         `xml:"uname,attr"`
+			Sets []attributeSet `xml:"instance_attributes"`
 		} `xml:"node"`
 	}
 	if err := xml.Unmarshal(doc, &section); err != nil {
@@ -82,14 +107,25 @@ func nodeAttributes(doc []byte) (map[string]map[string]string, error) {
 	}
 	out := map[string]map[string]string{}
 	for _, n := range section.Nodes {
-		out[n.Name] = map[string]string{}
-		for _, s := range n.Sets {
-			for _, p := range s.Pairs {
-				if _, first := out[n.Name][p.Name]; !first {
-					out[n.Name][p.Name] = p.Value
-				}
-			}
-		}
+		out[n.Name] = values(n.Sets)
+	}
+	return out, nil
+}
+
+// transientAttributes reads them from the status section.
+func transientAttributes(doc []byte) (map[string]map[string]string, error) {
+	var section struct {
+		Nodes []struct {
+			Name string         `xml:"uname,attr"`
+			Sets []attributeSet `xml:"transient_attributes>instance_attributes"`
+		} `xml:"node_state"`
+	}
+	if err := xml.Unmarshal(doc, &section); err != nil {
+		return nil, fmt.Errorf("status of the CIB: %w", err)
+	}
+	out := map[string]map[string]string{}
+	for _, n := range section.Nodes {
+		out[n.Name] = values(n.Sets)
 	}
 	return out, nil
 }

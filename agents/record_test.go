@@ -15,6 +15,13 @@ func TestNodeAttributes(t *testing.T) {
 	}
 }
 
+func TestTransientAttributes(t *testing.T) {
+	got, err := transientAttributes([]byte(`<status><node_state uname="a"><transient_attributes id="1"><instance_attributes id="s"><nvpair id="x" name="site-version" value="6.1"/></instance_attributes></transient_attributes></node_state></status>`))
+	if err != nil || got["a"]["site-version"] != "6.1" {
+		t.Errorf("%v, %v", got, err)
+	}
+}
+
 func TestActiveNodes(t *testing.T) {
 	node := func(name, ops string) string {
 		return `<node_state uname="` + name + `"><lrm id="x"><lrm_resources><lrm_resource id="db:0">` + ops + `</lrm_resource></lrm_resources></lrm></node_state>`
@@ -40,6 +47,7 @@ func FuzzRecord(f *testing.F) {
 	f.Add([]byte(`<nodes><node uname="a"/></nodes>`))
 	f.Fuzz(func(t *testing.T, doc []byte) {
 		_, _ = nodeAttributes(doc)
+		_, _ = transientAttributes(doc)
 		_, _ = activeNodes(doc, "db")
 	})
 }
