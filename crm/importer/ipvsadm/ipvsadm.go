@@ -21,8 +21,7 @@ func Import(f importer.File) importer.Result {
 	for i, text := range f.Lines() {
 		at := importer.Place{File: f.Name, Line: i + 1}
 		words := strings.Fields(text)
-		switch {
-		case len(words) > 0 && strings.HasSuffix(words[0], "ipvsadm"):
+		if len(words) > 0 && strings.HasSuffix(words[0], "ipvsadm") {
 			words = words[1:]
 		}
 		if len(words) == 0 || words[0][0] == '#' {
@@ -80,32 +79,6 @@ type translator struct {
 	sync     importer.Sync
 }
 
-// commands by their short and long names.
-var commands = map[string]string{
-	"-A": "add-service", "-E": "edit-service", "-D": "delete-service", "-a": "add-server", "-e": "edit-server", "-d": "delete-server",
-	"-C": "clear", "-R": "restore", "-S": "save", "-Z": "zero", "-L": "list", "-l": "list", "-h": "help",
-}
-
-// options by their short names; a true value says that a value follows.
-var options = map[string]struct {
-	long  string
-	value bool
-}{
-	"-t": {"tcp-service", true}, "-u": {"udp-service", true}, "-f": {"fwmark-service", true}, "-6": {"ipv6", false},
-	"-s": {"scheduler", true}, "-M": {"netmask", true}, "-r": {"real-server", true}, "-w": {"weight", true},
-	"-x": {"u-threshold", true}, "-y": {"l-threshold", true}, "-g": {"gatewaying", false}, "-i": {"ipip", false}, "-m": {"masquerading", false},
-	"-o": {"ops", false}, "-b": {"sched-flags", true}, "-n": {"numeric", false}, "-p": {"persistent", false}, "-c": {"connection", false},
-	"ops": {"ops", false}, // as 1.26 saved it
-}
-
-// longs are the options without a short name that have a value, but for the flags below.
-var longs = []string{"sctp-service", "pe", "tun-type", "tun-port", "mcast-interface", "syncid", "sync-maxlen", "mcast-group", "mcast-port", "mcast-ttl"}
-
-var longFlags = []string{"tun-nocsum", "tun-csum", "tun-remcsum"}
-
-// defaultPersistent is what -p means without a number.
-const defaultPersistent = "300"
-
 // command is one line, its options by their long names.
 type command struct {
 	verb string
@@ -116,78 +89,44 @@ type command struct {
 // parse reads a command line.
 func parse(words []string) (command, error) {
 	c := command{opt: map[string]string{}}
-	for i := 0; i < len(words); i++ {
-		w := words[i]
-		next := func() string { // the value of an option, if it stands there
-			if i+1 < len(words) && (!strings.HasPrefix(words[i+1], "-") || isNumber(words[i+1])) {
-				i++
-				return words[i]
-			}
-			return ""
+	for len(words) > 0 {
+		word, value, attached := cutValue(words[0])
+		words = words[1:]
+		o, ok := find(word)
+		if !ok {
+			return c, fmt.Errorf("%q is no option of ipvsadm", word)
 		}
-		name, value, has := strings.Cut(strings.TrimPrefix(w, "--"), "=")
-		long := strings.HasPrefix(w, "--")
-		verb := commands[w]
-		if long {
-			for _, v := range commands {
-				if v == name {
-					verb = v
-				}
-			}
-			if name == "set" || name == "start-daemon" || name == "stop-daemon" {
-				verb = name
-			}
+		var values []string
+		if attached {
+			values = []string{value}
 		}
-		if verb != "" {
-			if c.verb != "" {
-				return c, fmt.Errorf("two commands in one line, %s and %s", c.verb, verb)
-			}
-			c.verb = verb
-			for verb == "set" && len(c.args) < 3 || strings.HasSuffix(verb, "-daemon") && len(c.args) < 1 {
-				v := next()
-				if v == "" {
-					return c, fmt.Errorf("--%s wants more values", verb)
-				}
-				c.args = append(c.args, v)
-			}
-			continue
+		for len(values) < o.values && len(words) > 0 && (!strings.HasPrefix(words[0], "-") || isNumber(words[0])) {
+			values, words = append(values, words[0]), words[1:]
 		}
-		option, wants, known := "", false, false
-		if !long {
-			o, ok := options[w]
-			option, wants, known = o.long, o.value, ok
-		} else {
-			for _, o := range options {
-				if o.long == name {
-					option, wants, known = o.long, o.value, true
-				}
-			}
-			if slices.Contains(longs, name) {
-				option, wants, known = name, true, true
-			}
-			if slices.Contains(longFlags, name) {
-				option, known = name, true
-			}
+		if len(values) < o.values && o.standard == "" {
+			return c, fmt.Errorf("%s wants %d values, not %d", word, o.values, len(values))
 		}
 		switch {
-		case !known:
-			return c, fmt.Errorf("%q is no option of ipvsadm", w)
-		case option == "persistent": // its number may be left out
-			if !has {
-				value = next()
-			}
-			value = cmp.Or(value, defaultPersistent)
-		case wants && !has:
-			if value = next(); value == "" {
-				return c, fmt.Errorf("%s wants a value", w)
-			}
+		case o.verb && c.verb != "":
+			return c, fmt.Errorf("two commands in one line, %s and %s", c.verb, o.long)
+		case o.verb:
+			c.verb, c.args = o.long, values
+		default:
+			c.opt[o.long] = cmp.Or(strings.Join(values, " "), o.standard)
 		}
-		c.opt[option] = value
 	}
 	if c.verb == "" {
 		return c, fmt.Errorf("no command: want -A, -a or the like")
 	}
 	return c, nil
+}
+
+// cutValue takes the value off --option=value.
+func cutValue(word string) (option, value string, has bool) {
+	if !strings.HasPrefix(word, "--") {
+		return word, "", false
+	}
+	return strings.Cut(word, "=")
 }
 
 func isNumber(s string) bool { _, err := strconv.Atoi(s); return err == nil }
@@ -315,7 +254,7 @@ func serverOptions(c command) []string {
 			out = append(out, importer.Option(o.to, v))
 		}
 	}
-	for _, sum := range longFlags {
+	for _, sum := range checksums {
 		if _, ok := c.opt[sum]; ok {
 			out = append(out, "tunnel-checksum="+strings.TrimPrefix(sum, "tun-"))
 		}

@@ -146,21 +146,24 @@ func (t *translator) negotiate(v *section, at importer.Place, pair []string, q q
 		}
 		return append(words, regex("regex")...)
 	case "smtp", "submission":
-		return t.ported([]string{"smtp"}, service, "smtp", q)
+		if service == "submission" && q.real.Port() == 0 {
+			return []string{"smtp", "port=587"}
+		}
+		return []string{"smtp"}
 	case "ftp":
-		return t.login(v, []string{"ftp"}, q)
+		return t.login(v, []string{"ftp"})
 	case "imap", "imaps":
-		return t.login(v, t.secure("imap", service, q), q)
+		return t.login(v, t.secure("imap", service, q))
 	case "pop", "pops":
-		return t.login(v, t.secure("pop3", service, q), q)
+		return t.login(v, t.secure("pop3", service, q))
 	case "ldap", "ldaps":
 		words := t.secure("ldap", service, q)
 		if request != "" {
 			words = append(words, importer.Option("base", request))
 		}
-		return t.login(v, words, q)
+		return t.login(v, words)
 	case "mysql", "pgsql":
-		words := t.login(v, []string{service}, q)
+		words := t.login(v, []string{service})
 		if len(words) == 1 {
 			return words
 		}
@@ -227,16 +230,8 @@ func (t *translator) secure(kind, service string, q question) []string {
 	return words
 }
 
-// ported names the port where the server has none and the service's is not its kind's.
-func (t *translator) ported(words []string, service, kind string, q question) []string {
-	if p, err := importer.Port(service); err == nil && service != kind && q.real.Port() == 0 {
-		return append(words, fmt.Sprintf("port=%d", p))
-	}
-	return words
-}
-
 // login adds the user. The password of the old file stays out of the CIB.
-func (t *translator) login(v *section, words []string, _ question) []string {
+func (t *translator) login(v *section, words []string) []string {
 	user := t.get(v, "login", "")
 	if user == "" {
 		if s, ok := v.values["passwd"]; ok {
