@@ -22,6 +22,7 @@ import (
 type kernelTable interface {
 	Services() ([]table.Entry, error)
 	Apply(table.Op) error
+	ApplyAll([]table.Op) error
 	Daemons() ([]table.Daemon, error)
 	StartDaemon(table.Daemon) error
 	StopDaemon(table.DaemonState) error

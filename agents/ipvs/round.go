@@ -83,15 +83,31 @@ func (k *keeper) program(wanted []table.Virtual, entries []table.Entry) error {
 		k.events.add("somebody changed the table; done again: " + summary(ops))
 	}
 	k.wanted = nil
-	var errs []error
-	for _, op := range ops {
-		errs = append(errs, k.apply(op))
-	}
-	if err := errors.Join(errs...); err != nil {
+	if err := k.applyAll(ops, wanted); err != nil {
 		return err
 	}
 	k.wanted = &wanted
 	return k.remember(func(r *record) { r.Owned = owned })
+}
+
+// applyAll does the operations at once, and what is left of them if some were
+// refused one by one, to learn which and why.
+func (k *keeper) applyAll(ops []table.Op, wanted []table.Virtual) error {
+	if len(ops) > 1 && k.kernel.ApplyAll(ops) == nil {
+		return nil
+	}
+	if len(ops) > 1 {
+		entries, err := k.kernel.Services()
+		if err != nil {
+			return err
+		}
+		ops = table.Diff(wanted, k.record.Owned, entries)
+	}
+	var errs []error
+	for _, op := range ops {
+		errs = append(errs, k.apply(op))
+	}
+	return errors.Join(errs...)
 }
 
 // apply does one operation. The table may have changed since it was read.

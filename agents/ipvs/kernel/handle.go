@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net"
 	"net/netip"
+	"os"
 	"os/exec"
 	"slices"
 	"syscall"
@@ -25,7 +26,8 @@ import (
 // Handle is a connection to IPVS in one network namespace.
 type Handle struct {
 	moby   *ipvs.Handle    // writes services, servers and timeouts
-	conn   *genetlink.Conn // the rest
+	raw    *netlink.Conn   // the rest
+	conn   *genetlink.Conn // raw, with the framing of generic netlink
 	family uint16
 }
 
@@ -33,29 +35,44 @@ type Handle struct {
 const answerWithin = 10 * time.Second
 
 func open() (*Handle, error) {
-	conn, err := genetlink.Dial(nil)
-	if err != nil {
+	h := &Handle{}
+	if err := h.dial(); err != nil {
 		return nil, fmt.Errorf("open IPVS: %w", err)
 	}
-	family, err := conn.GetFamily(familyName)
+	family, err := h.conn.GetFamily(familyName)
 	if errors.Is(err, fs.ErrNotExist) {
 		loadModule()
-		family, err = conn.GetFamily(familyName)
+		family, err = h.conn.GetFamily(familyName)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		err = ErrNoIPVS
 	}
-	if err != nil {
-		conn.Close()
-		return nil, fmt.Errorf("open IPVS: %w", err)
+	if err == nil {
+		h.family = family.ID
+		h.moby, err = ipvs.New("") // only now: it remembers for good that the family was missing
 	}
-	h := &Handle{conn: conn, family: family.ID}
-	// Only now: moby/ipvs remembers for good that the family was missing.
-	if h.moby, err = ipvs.New(""); err != nil {
-		conn.Close()
+	if err != nil {
+		h.conn.Close()
 		return nil, fmt.Errorf("open IPVS: %w", err)
 	}
 	return h, nil
+}
+
+func (h *Handle) dial() error {
+	raw, err := netlink.Dial(genetlink.Protocol, nil)
+	if err == nil {
+		h.raw, h.conn = raw, genetlink.NewConn(raw)
+	}
+	return err
+}
+
+// renew replaces a connection on which an answer may still arrive, too late.
+func (h *Handle) renew(err error) error {
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return err
+	}
+	h.conn.Close()
+	return errors.Join(fmt.Errorf("the kernel did not answer within %s", answerWithin), h.dial())
 }
 
 // loadModule asks modprobe; whether it helped shows at the next look.
@@ -87,13 +104,13 @@ func (h *Handle) apply(op table.Op) error {
 		err = h.moby.DelDestination(s, mobyServer(op.Server))
 	case table.AddServer:
 		if op.Server.Forward == table.Tunneling {
-			err = h.writeTunnel(cmdNewDest, op)
+			err = h.do(encodeOp(op)) // with its type and family
 		} else {
 			err = h.moby.NewDestination(s, mobyServer(op.Server))
 		}
 	case table.SetServer:
 		if op.Server.Forward == table.Tunneling {
-			err = h.writeTunnel(cmdSetDest, op)
+			err = h.do(encodeOp(op))
 		} else {
 			err = h.moby.UpdateDestination(s, mobyServer(op.Server))
 		}
@@ -106,27 +123,24 @@ func (h *Handle) apply(op table.Op) error {
 	return nil
 }
 
-// writeTunnel writes a server behind a tunnel, with its type and family.
-func (h *Handle) writeTunnel(cmd uint8, op table.Op) error {
-	_, err := h.request(cmd, 0, func(ae *netlink.AttributeEncoder) {
-		encodeKey(ae, op.Service.Key)
-		encodeServer(ae, op.Server)
-	})
-	return err
-}
-
 func mobyService(s table.Service) *ipvs.Service {
 	m := &ipvs.Service{
 		FWMark: s.Mark, AddressFamily: uint16(s.Family), SchedName: string(s.Scheduler), PEName: s.Engine,
-		Flags: uint32(s.Flags & (table.OnePacket | table.SchedMask)), Timeout: uint32(s.Persistent / time.Second), Netmask: wireMask(s),
+		Flags: wireFlags(s), Timeout: uint32(s.Persistent / time.Second), Netmask: wireMask(s),
 	}
 	if !s.IsMark() {
 		m.Protocol, m.Address, m.Port = uint16(s.Protocol), net.IP(s.Addr.Addr().AsSlice()), s.Addr.Port()
 	}
-	if s.Persistent > 0 {
-		m.Flags |= uint32(table.FlagPersistent)
-	}
 	return m
+}
+
+// wireFlags are the flags in the kernel's sense, which has persistence among them.
+func wireFlags(s table.Service) uint32 {
+	f := s.Flags & (table.OnePacket | table.SchedMask)
+	if s.Persistent > 0 {
+		f |= table.FlagPersistent
+	}
+	return uint32(f)
 }
 
 func mobyServer(s table.Server) *ipvs.Destination {
@@ -233,11 +247,11 @@ func (h *Handle) servers(k table.Key) ([]table.ServerEntry, error) {
 }
 
 func (h *Handle) zero(key *table.Key) error {
-	_, err := h.request(cmdZero, 0, func(ae *netlink.AttributeEncoder) {
+	err := h.do(message(cmdZero, func(ae *netlink.AttributeEncoder) {
 		if key != nil {
 			encodeKey(ae, *key)
 		}
-	})
+	}))
 	if err != nil {
 		return fmt.Errorf("ipvs -Z: %w", explain(err, table.Op{}))
 	}
@@ -260,7 +274,7 @@ func (h *Handle) daemons() ([]table.Daemon, error) {
 }
 
 func (h *Handle) startDaemon(d table.Daemon) error {
-	_, err := h.request(cmdNewDaemon, 0, func(ae *netlink.AttributeEncoder) { encodeDaemon(ae, d) })
+	err := h.do(message(cmdNewDaemon, func(ae *netlink.AttributeEncoder) { encodeDaemon(ae, d) }))
 	switch {
 	case errors.Is(err, syscall.ENODEV):
 		err = fmt.Errorf("there is no interface %s", d.Interface)
@@ -276,7 +290,7 @@ func (h *Handle) startDaemon(d table.Daemon) error {
 }
 
 func (h *Handle) stopDaemon(s table.DaemonState) error {
-	_, err := h.request(cmdDelDaemon, 0, func(ae *netlink.AttributeEncoder) { encodeDaemon(ae, table.Daemon{State: s}) })
+	err := h.do(message(cmdDelDaemon, func(ae *netlink.AttributeEncoder) { encodeDaemon(ae, table.Daemon{State: s}) }))
 	if err != nil {
 		return fmt.Errorf("stop the IPVS sync daemon (%s): %w", s, explain(err, table.Op{}))
 	}
@@ -297,29 +311,29 @@ func (h *Handle) info() (table.Info, error) {
 // interruptedTries bounds the repetitions of a dump during which the table changed.
 const interruptedTries = 5
 
-// request sends one command and returns the answers.
+// request asks one question and returns the answers.
 func (h *Handle) request(cmd uint8, flags netlink.HeaderFlags, attrs func(*netlink.AttributeEncoder)) ([]genetlink.Message, error) {
-	ae := netlink.NewAttributeEncoder()
-	if attrs != nil {
-		attrs(ae)
-	}
-	data, err := ae.Encode()
+	m, err := message(cmd, attrs)
 	if err != nil {
 		return nil, err
 	}
-	if flags&netlink.Dump == 0 && cmd != cmdGetInfo {
-		flags |= netlink.Acknowledge
-	}
-	m := genetlink.Message{Header: genetlink.Header{Command: cmd, Version: familyVersion}, Data: data}
 	for try := 1; ; try++ {
 		if err := h.conn.SetDeadline(time.Now().Add(answerWithin)); err != nil {
 			return nil, err
 		}
 		msgs, err := h.conn.Execute(m, h.family, netlink.Request|flags)
 		if !errors.Is(err, syscall.EINTR) || try == interruptedTries {
-			return msgs, err
+			return msgs, h.renew(err)
 		}
 	}
+}
+
+// do sends one command, if it could be encoded.
+func (h *Handle) do(m genetlink.Message, err error) error {
+	if err != nil {
+		return err
+	}
+	return h.command(m)
 }
 
 // address of a family from the kernel's bytes, which are always 16.

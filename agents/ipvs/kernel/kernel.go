@@ -28,6 +28,11 @@ func (h *Handle) Services() ([]table.Entry, error) { return h.services() }
 // Apply does one operation. errors.Is tells ErrExists and ErrNotFound.
 func (h *Handle) Apply(op table.Op) error { return h.apply(op) }
 
+// ApplyAll does many operations, many times faster than one after the other.
+// Its error says that some of a batch were refused; read the table again and Apply what is left to
+// learn which, and why.
+func (h *Handle) ApplyAll(ops []table.Op) error { return h.applyAll(ops) }
+
 // Clear deletes every service and server, whoever made them.
 func (h *Handle) Clear() error { return h.clear() }
 

@@ -116,14 +116,33 @@ const (
 
 func encodeKey(ae *netlink.AttributeEncoder, k table.Key) {
 	ae.Nested(attrService, func(ae *netlink.AttributeEncoder) error {
-		ae.Uint16(svcFamily, uint16(k.Family))
-		if k.IsMark() {
-			ae.Uint32(svcMark, k.Mark)
-			return nil
+		encodeKeyInside(ae, k)
+		return nil
+	})
+}
+
+func encodeKeyInside(ae *netlink.AttributeEncoder, k table.Key) {
+	ae.Uint16(svcFamily, uint16(k.Family))
+	if k.IsMark() {
+		ae.Uint32(svcMark, k.Mark)
+		return
+	}
+	ae.Uint16(svcProtocol, uint16(k.Protocol))
+	ae.Bytes(svcAddr, k.Addr.Addr().AsSlice())
+	ae.Bytes(svcPort, port(k.Addr.Port()))
+}
+
+func encodeService(ae *netlink.AttributeEncoder, s table.Service) {
+	ae.Nested(attrService, func(ae *netlink.AttributeEncoder) error {
+		encodeKeyInside(ae, s.Key)
+		ae.String(svcScheduler, string(s.Scheduler))
+		if s.Engine != "" {
+			ae.String(svcEngine, s.Engine)
 		}
-		ae.Uint16(svcProtocol, uint16(k.Protocol))
-		ae.Bytes(svcAddr, k.Addr.Addr().AsSlice())
-		ae.Bytes(svcPort, port(k.Addr.Port()))
+		flags := binary.NativeEndian.AppendUint32(nil, wireFlags(s)) // struct ip_vs_flags: flags, mask
+		ae.Bytes(svcFlags, binary.NativeEndian.AppendUint32(flags, ^uint32(0)))
+		ae.Uint32(svcTimeout, uint32(s.Persistent/time.Second))
+		ae.Uint32(svcNetmask, wireMask(s))
 		return nil
 	})
 }

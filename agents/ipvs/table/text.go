@@ -90,7 +90,7 @@ func (s Server) Args() []string {
 	if args[2] == "" {
 		args[2] = "-g"
 	}
-	if s.Forward == Tunneling && s.Tunnel != (Tunnel{}) {
+	if s.Forward == Tunneling {
 		args = append(args, "--tun-type", s.Tunnel.Type.String())
 		if s.Tunnel.Type == GUE {
 			args = append(args, "--tun-port", strconv.Itoa(int(s.Tunnel.Port)))

@@ -3,9 +3,11 @@ package ipvs
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/exec"
 	"strconv"
@@ -128,10 +130,8 @@ func apply(k *kernel.Handle, file string) error {
 		return err
 	}
 	ops := table.Diff(wanted, nil, have)
-	for _, op := range ops {
-		if err := k.Apply(op); err != nil {
-			return err
-		}
+	if err := k.ApplyAll(ops); err != nil {
+		return err
 	}
 	fmt.Printf("%d %d\n", len(ops), time.Since(began).Microseconds())
 	if have, err = k.Services(); err != nil {
@@ -201,5 +201,66 @@ func features(k *kernel.Handle) error {
 	if err := k.StartDaemon(d); err == nil || !strings.Contains(err.Error(), "there is no interface nosuch0") {
 		return fmt.Errorf("a daemon on no interface: %v", err)
 	}
-	return k.Zero(nil)
+	return errors.Join(single(k), refusals(k), k.Zero(nil))
+}
+
+// single does every kind of operation by itself, as after a refusal.
+func single(k *kernel.Handle) error {
+	s := table.Service{Key: table.AddrKey(table.TCP, netip.MustParseAddrPort("192.0.2.99:80")), Scheduler: "rr"}
+	changed := s
+	changed.Scheduler, changed.Persistent, changed.Mask = "wrr", time.Minute, 0xffffff00
+	direct := table.Server{Addr: netip.MustParseAddrPort("10.99.0.4:80"), Forward: table.DirectRouting, Weight: 1, Upper: 9, Lower: 3}
+	tunnel := table.Server{Addr: direct.Addr, Forward: table.Tunneling, Weight: 5, Tunnel: table.Tunnel{Type: table.GUE, Port: 6080}}
+	for _, step := range []struct {
+		op   table.Op
+		want []table.Virtual
+	}{
+		{table.Op{Verb: table.AddService, Service: s}, []table.Virtual{{Service: s}}},
+		{table.Op{Verb: table.SetService, Service: changed}, []table.Virtual{{Service: changed}}},
+		{table.Op{Verb: table.AddServer, Service: s, Server: direct}, []table.Virtual{{Service: changed, Servers: []table.Server{direct}}}},
+		{table.Op{Verb: table.SetServer, Service: s, Server: tunnel}, []table.Virtual{{Service: changed, Servers: []table.Server{tunnel}}}},
+		{table.Op{Verb: table.SetServer, Service: s, Server: direct}, []table.Virtual{{Service: changed, Servers: []table.Server{direct}}}},
+		{table.Op{Verb: table.DeleteServer, Service: s, Server: direct}, []table.Virtual{{Service: changed}}},
+		{table.Op{Verb: table.DeleteService, Service: s}, nil},
+	} {
+		if err := k.Apply(step.op); err != nil {
+			return err
+		}
+		have, err := k.Services()
+		if err != nil {
+			return err
+		}
+		if ops := table.Diff(step.want, []table.Key{s.Key}, have); len(ops) > 0 || len(have) != len(step.want) {
+			return fmt.Errorf("after %s the kernel lacks %v, it has %+v", step.op, ops, have)
+		}
+	}
+	return nil
+}
+
+// refusals come back as what they mean, and a batch with one in it does the rest.
+func refusals(k *kernel.Handle) error {
+	s := table.Service{Key: table.MarkKey(9, table.IPv4), Scheduler: "rr"}
+	r := table.Server{Addr: netip.MustParseAddrPort("10.99.0.4:0"), Forward: table.DirectRouting, Weight: 1}
+	if err := k.Apply(table.Op{Verb: table.DeleteService, Service: s}); !isError(err, kernel.ErrNotFound) {
+		return fmt.Errorf("deleting no service: %v", err)
+	}
+	bad := s
+	bad.Scheduler = "nosuch" // "none" is one
+	if err := k.Apply(table.Op{Verb: table.AddService, Service: bad}); err == nil || !strings.Contains(err.Error(), "module ip_vs_nosuch") {
+		return fmt.Errorf("an unknown scheduler: %v", err)
+	}
+	add := table.Op{Verb: table.AddServer, Service: s, Server: r}
+	last := add
+	last.Server.Addr = netip.MustParseAddrPort("10.99.0.5:0")
+	if err := k.ApplyAll([]table.Op{{Verb: table.AddService, Service: s}, add, add, last, add}); err == nil {
+		return errors.New("a batch with refusals is without error")
+	}
+	have, err := k.Services()
+	if err != nil || len(have) != 1 || len(have[0].Servers) != 2 {
+		return fmt.Errorf("after a batch with refusals: %+v, %v", have, err)
+	}
+	if err := k.Apply(add); !isError(err, kernel.ErrExists) {
+		return fmt.Errorf("adding a server twice: %v", err)
+	}
+	return k.Clear()
 }

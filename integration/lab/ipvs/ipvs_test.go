@@ -115,7 +115,7 @@ virtual tcp [2001:db8::10]:80 scheduler=wlc forward=dr persistent=1h netmask=64;
 virtual tcp [2001:db8::10]:81; real [fd77::4]:8080
 virtual fwmark 7 scheduler=sed forward=dr; check none; real 10.99.0.4
 virtual fwmark 7 family=ipv6 scheduler=nq forward=dr persistent=9; check none; real fd77::4
-virtual fwmark 4294967295 scheduler=fo; check none; real 10.99.0.4:0; real 10.99.0.5:8080
+virtual fwmark 2147483647 scheduler=fo; check none; real 10.99.0.4:0; real 10.99.0.5:8080
 virtual tcp 192.0.2.12:80 scheduler=lblc; real 10.99.0.4
 virtual tcp 192.0.2.13:80 scheduler=lblcr; real 10.99.0.4
 virtual tcp 192.0.2.14:80 scheduler=dh; real 10.99.0.4
