@@ -27,16 +27,19 @@ resource r0 {
 }
 END`
 
+// detectWithin leaves room for the agent's many processes, which are slow here.
+const detectWithin = 10 * time.Second
+
 // mirrored is the site: the file system where DRBD is promoted. c only votes.
 const mirrored = `primitive mirror ocf:linbit:drbd \
 	params drbd_resource=r0 \
 	op start timeout=240s op stop timeout=100s op promote timeout=90s op demote timeout=90s op notify timeout=90s \
-	op monitor interval=5s role=Promoted timeout=60s op monitor interval=7s role=Unpromoted timeout=60s
+	op monitor interval=20s role=Promoted timeout=60s op monitor interval=21s role=Unpromoted timeout=60s
 clone mirrors mirror \
 	meta promotable=true promoted-max=1 promoted-node-max=1 clone-max=2 clone-node-max=1 notify=true interleave=true
 primitive data ocf:systole:Filesystem \
 	params device=/dev/drbd0 directory=/data fstype=ext4 options=noatime \
-	op start timeout=60s op stop timeout=60s op monitor interval=5s timeout=60s
+	op start timeout=60s op stop timeout=60s op monitor interval=20s timeout=60s
 primitive power stonith:fence_lab \
 	params pcmk_host_list="a b c" \
 	op start timeout=60s
@@ -66,7 +69,7 @@ func TestDRBD(t *testing.T) {
 		}
 		n.Disks, n.Modules, n.Kernel = []string{disk}, []string{"drbd"}, []string{"drbd.usermode_helper=/bin/true"}
 	}
-	s := mirror{t, &stage.Cluster{Lab: l, Nodes: []*lab.Node{a, b, c}, DetectWithin: 4 * time.Second, Prepare: prepare}}
+	s := mirror{t, &stage.Cluster{Lab: l, Nodes: []*lab.Node{a, b, c}, DetectWithin: detectWithin, Prepare: prepare}}
 	s.must(s.Form(t.Context()))
 	s.seed(a, b)
 	s.must(s.Configure(t.Context(), a, mirrored))
@@ -90,7 +93,9 @@ func TestDRBD(t *testing.T) {
 
 	// The old one comes back, gets what it missed, and can be promoted in its turn.
 	s.run(second, "echo 'and on "+second.Name+"' >> /data/word && sync /data/word")
-	s.must(s.Return(t.Context(), first, second))
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
+	defer cancel()
+	s.must(s.Return(ctx, first, second))
 	s.eventually("both disks are up to date", func() bool {
 		return strings.Contains(s.run(second, "drbdadm dstate r0"), "UpToDate/UpToDate")
 	})

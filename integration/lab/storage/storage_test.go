@@ -73,6 +73,7 @@ func TestStorage(t *testing.T) {
 		{"a file system on one node at a time", oneNode},
 		{"an error found by the kernel is seen", readOnly},
 		{"the server's life", serverLife},
+		{"NFS 3 too", versionThree},
 		{"write through the address", firstWrites},
 		{"server stopped and started under a writer", restart},
 		{"server loses its power under a writer", powerCut},
@@ -99,6 +100,15 @@ func oneNode(s bench) {
 	if out := s.does(s.web, twice, "start", 1); !strings.Contains(out, "another node may have it mounted") {
 		s.Errorf("a second mount there: %s", out)
 	}
+	// A bind mount keeps the file system: whoever asks, and however often, it is not stopped.
+	s.run(s.store, "mount --bind /data /mnt")
+	for range 2 {
+		if out := s.does(s.store, disk, "stop", 1); !strings.Contains(out, "still on /mnt") {
+			s.Errorf("a stop with a bind mount: %s", out)
+		}
+	}
+	s.run(s.store, "umount /mnt")
+	s.does(s.store, disk, "start", 0)
 	// In another mount namespace only: the device is not free.
 	s.run(s.store, "umount /data")
 	_, err := s.store.Spawn(s.Context(), "hidden", "unshare", "-m", "sh", "-c", "mount LABEL=site /mnt && echo mounted && exec sleep 1000")
@@ -106,6 +116,9 @@ func oneNode(s bench) {
 	s.eventually("the mount in another namespace", func() bool { return strings.Contains(s.store.Log("hidden"), "mounted") })
 	if out := s.does(s.store, disk, "start", 1); !strings.Contains(out, "another mount namespace") || !strings.Contains(out, "sleep") {
 		s.Errorf("a mount elsewhere on this node: %s", out)
+	}
+	if out := s.does(s.store, disk, "stop", 1); !strings.Contains(out, "another mount namespace") {
+		s.Errorf("a stop with a mount elsewhere on this node: %s", out)
 	}
 	s.run(s.store, "pkill -x sleep")
 	s.eventually("the device is free", func() bool { return s.try(s.store, disk, "start") == nil })
@@ -149,6 +162,30 @@ func serverLife(s bench) {
 	s.stopService()
 	s.does(s.store, nfsd, "monitor", 7)
 	if got := s.run(s.store, "grep -c -e /var/lib/nfs -e /data /proc/self/mountinfo; pgrep -x rpc.mountd; pgrep -x nfsdcld; true"); got != "0" {
+		s.Errorf("left behind: %s", got)
+	}
+}
+
+// versionThree needs more daemons, and a list of mounts that moves with the disk.
+func versionThree(s bench) {
+	three := resource{nfsd.agent, append([]string{"nfsv4_only=false"}, nfsd.params...)}
+	s.does(s.store, disk, "start", 0)
+	s.does(s.store, three, "start", 0)
+	s.does(s.store, three, "monitor", 0)
+	s.does(s.store, site, "start", 0)
+	old := resource{"Filesystem", []string{"device=10.77.0.11:/data/site", "directory=/mnt/old", "fstype=nfs", "options=vers=3,nolock"}}
+	s.does(s.web, old, "start", 0)
+	s.run(s.web, "echo by version 3 > /mnt/old/three")
+	s.does(s.store, site, "monitor", 0, "OCF_RESKEY_CRM_meta_interval=10000")
+	if got := s.run(s.store, "cat /data/site/three /data/site/.rmtab"); !strings.Contains(got, "by version 3") || !strings.Contains(got, "10.77.0.12:/data/site") {
+		s.Errorf("the file and the list of mounts: %q", got)
+	}
+	s.does(s.web, old, "stop", 0)
+	s.does(s.store, site, "stop", 0)
+	s.does(s.store, three, "stop", 0)
+	s.does(s.store, three, "monitor", 7)
+	s.does(s.store, disk, "stop", 0)
+	if got := s.run(s.store, "pgrep -x rpc.statd; pgrep -x rpc.mountd; true"); got != "" {
 		s.Errorf("left behind: %s", got)
 	}
 }
