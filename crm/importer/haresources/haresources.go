@@ -90,11 +90,6 @@ func (t *translator) taken(l logical) {
 	}
 }
 
-func (t *translator) changed(l logical, format string, args ...any) {
-	t.taken(l)
-	t.report.Changed(l.at[0], format, args...)
-}
-
 func (t *translator) unsupported(l logical, format string, args ...any) {
 	t.taken(l)
 	t.report.Unsupported(l.at[0], format, args...)
