@@ -152,6 +152,25 @@ func TestSpread(t *testing.T) {
 	}
 }
 
+// Jitter is another for each slot, and leaves the slots where they are.
+func TestJitter(t *testing.T) {
+	c := check.Check{Target: target(0), Spec: mustParse(t, "tcp interval=1s jitter=900ms")}
+	plain := check.Check{Target: c.Target, Spec: mustParse(t, "tcp interval=1s")}
+	s, slots := check.NewState(c, check.Up, start), check.NewState(plain, check.Up, start)
+	seen := map[time.Duration]bool{}
+	for range 20 {
+		s.Observe(check.Result{OK: true}, s.Due())
+		seen[s.Due().Sub(start)%time.Second] = true
+		slots.Observe(check.Result{OK: true}, slots.Due())
+	}
+	if len(seen) < 18 {
+		t.Errorf("20 slots begin at %d moments of their second", len(seen))
+	}
+	if off := s.Due().Sub(slots.Due()); off.Abs() > 2*time.Second {
+		t.Errorf("after 20 slots jitter has moved them by %s", off)
+	}
+}
+
 // Whatever comes: the next probe is in the future, within an interval and its
 // jitter of the result (or after delay-retry), slots do not drift, and a verdict
 // turns after exactly the results in a row that the spec says.

@@ -51,7 +51,7 @@ func unquote(text string) (v, rest string, err error) {
 	for i := 0; i < len(text); i++ {
 		c := text[i]
 		switch {
-		case c == open:
+		case open != 0 && c == open:
 			open = 0
 		case open == '"' && c == '\\' && i+1 < len(text) && (text[i+1] == '"' || text[i+1] == '\\'):
 			i++

@@ -129,6 +129,10 @@ func TestNewRefuses(t *testing.T) {
 	if _, err := New(check.Check{Target: nowhere, Spec: check.Spec{Kind: "new"}}); err == nil {
 		t.Error("an unknown kind has a prober")
 	}
+	q := question{Spec: check.Spec{Kind: check.LDAP}}
+	if err := q.address(netip.AddrPortFrom(nowhere.Addr(), 0)); err != nil || q.server.Port() != 389 {
+		t.Errorf("ldap without a port is asked at %s: %v", q.server, err)
+	}
 	if r := ask(t, "none", nowhere); !r.OK {
 		t.Errorf("none: %q", r.Reason)
 	}

@@ -79,6 +79,9 @@ func FuzzEchoes(f *testing.F) {
 		if !echoes(b, cookie, m.Type == ipv6.ICMPTypeEchoReply) {
 			f.Errorf("%v is not seen as an echo", m)
 		}
+		if echoes(b, []byte("87654321"), m.Type == ipv6.ICMPTypeEchoReply) {
+			f.Error("the echo of another probe is taken for ours")
+		}
 		f.Add(b, true)
 		f.Add(append([]byte{0x45, 19: 0}, b...), false)
 	}

@@ -79,9 +79,6 @@ type bound struct {
 }
 
 func bind(ctx context.Context, conn net.Conn) *bound {
-	if deadline, ok := ctx.Deadline(); ok {
-		conn.SetDeadline(deadline)
-	}
 	return &bound{conn, context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })}
 }
 
@@ -151,11 +148,10 @@ func (q *question) phrase(ctx context.Context, err error) string {
 	var wrong mismatchError
 	var call *os.SyscallError
 	var path *fs.PathError
-	deadline, _ := ctx.Deadline()
 	switch {
 	case errors.As(err, &wrong):
 		return wrong.Error()
-	case ctx.Err() != nil, time.Now().After(deadline), errors.Is(err, os.ErrDeadlineExceeded):
+	case ctx.Err() != nil, errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded): // dialling may notice first
 		return fmt.Sprintf("no complete answer within %s", q.Timeout)
 	case errors.As(err, &path):
 		return clip(err.Error())

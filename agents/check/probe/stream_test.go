@@ -78,6 +78,7 @@ func TestStreams(t *testing.T) {
 
 		{"pgsql", "pgsql", say("R\x00\x00\x00\x08\x00\x00\x00\x03"), true, "takes connections"},
 		{"pgsql, unknown user", "pgsql", say("E\x00\x00\x00\x0eC28000\x00Mno\x00\x00"), true, "takes connections"},
+		{"pgsql, no such database", "pgsql", say("E\x00\x00\x00\x0eC3D000\x00Mno\x00\x00"), true, "takes connections"},
 		{"pgsql, starting", "pgsql", say("E\x00\x00\x00\x10C57P03\x00Mwait\x00\x00"), false, "error 57P03: wait"},
 		{"pgsql, other protocol", "pgsql", say("HTTP/1.0 400 Bad\r\n"), false, "this is no PostgreSQL server"},
 		{"pgsql, drip", "pgsql timeout=100ms", drip("R\x00\x00\x80\x00"), false, silent},
