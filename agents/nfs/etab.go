@@ -3,11 +3,12 @@ package nfs
 import (
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"systole/agents/internal/mounts"
 )
 
 // export is one line of etab: a directory for one client (rpc.mountd(8)). The
@@ -40,25 +41,9 @@ func parseEtab(text string) (exports []export, err error) {
 		if !ok || !open || !strings.HasSuffix(options, ")") {
 			return nil, fmt.Errorf("table of exports: %q is no line of it", line)
 		}
-		exports = append(exports, export{octal(dir), client, strings.Split(strings.TrimSuffix(options, ")"), ",")})
+		exports = append(exports, export{mounts.Unescape(dir), client, strings.Split(strings.TrimSuffix(options, ")"), ",")})
 	}
 	return exports, nil
-}
-
-// octal reads the escapes of blanks.
-func octal(s string) string {
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+3 < len(s) {
-			if n, err := strconv.ParseUint(s[i+1:i+4], 8, 8); err == nil {
-				b.WriteByte(byte(n))
-				i += 3
-				continue
-			}
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
 }
 
 // readEtab is what is exported. A table from before this boot means nothing as long

@@ -15,19 +15,12 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"net"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
-	"systole/agents/internal/mounts"
 	"systole/agents/internal/ocferr"
-	"systole/agents/process"
 	"systole/resources"
 )
 
@@ -56,21 +49,6 @@ func NewServer(cfg Config) *Server {
 // MetaData is the OCF document.
 func (*Server) MetaData(context.Context) ([]byte, error) { return ServerMetadata.XML(), nil }
 
-// server is one as configured.
-type server struct {
-	infodir string // "" keeps what is known here
-	ips     []string
-	scope   string
-	grace   time.Duration
-	lease   time.Duration
-	threads int
-	v3      bool
-	notify  bool
-	wait    bool   // for the notification
-	retry   string // minutes
-	pipes   string
-}
-
 // Execute runs one operation.
 func (a *Server) Execute(ctx context.Context, op resources.Op) resources.Result {
 	s, err := readServer(op.Params)
@@ -90,120 +68,6 @@ func (a *Server) Execute(ctx context.Context, op resources.Op) resources.Result 
 		err = ocferr.Errorf(resources.ErrUnimplemented, "nfsserver has no action %s", op.Action)
 	}
 	return ocferr.Result(ctx, err)
-}
-
-// Bounds of lease and grace time (Linux, fs/nfsd/nfsctl.c).
-const (
-	shortestLease = 10 * time.Second
-	longestLease  = time.Hour
-)
-
-func readServer(params map[string]string) (server, error) {
-	v, err := ServerMetadata.Resolve(params)
-	if err != nil {
-		return server{}, err
-	}
-	s := server{
-		infodir: v.String("nfs_shared_infodir"), grace: v.Duration("nfsv4_gracetime"), lease: v.Duration("nfsv4_leasetime"),
-		threads: v.Int("threads"), v3: !v.Bool("nfsv4_only"), notify: !v.Bool("nfs_no_notify"),
-		wait: v.Bool("nfs_notify_foreground"), retry: v.String("nfs_smnotify_retry_time"), pipes: filepath.Clean(v.String("rpcpipefs_dir")),
-		ips: strings.FieldsFunc(v.String("nfs_ip"), func(r rune) bool { return r == ',' || r == ' ' }),
-	}
-	var errs []error
-	problem := func(name, format string, args ...any) {
-		errs = append(errs, fmt.Errorf("parameter %s of nfsserver: %s", name, fmt.Sprintf(format, args...)))
-	}
-	if s.infodir != "" {
-		if s.infodir = filepath.Clean(s.infodir); !filepath.IsAbs(s.infodir) || mounts.Under(s.infodir, system.lib) {
-			problem("nfs_shared_infodir", "%q is not an absolute path outside of %s", s.infodir, system.lib)
-		}
-	}
-	if !filepath.IsAbs(s.pipes) {
-		problem("rpcpipefs_dir", "%q is not an absolute path", s.pipes)
-	}
-	for _, ip := range s.ips {
-		if net.ParseIP(ip) == nil {
-			problem("nfs_ip", "%q is not an address", ip)
-		}
-	}
-	s.scope = v.String("nfs_server_scope")
-	if s.scope == "" && len(s.ips) > 0 {
-		s.scope = s.ips[0]
-	}
-	if len(s.scope) > maxScope {
-		problem("nfs_server_scope", "%d characters are more than the %d of a host name", len(s.scope), maxScope)
-	}
-	if s.lease < shortestLease || s.lease > longestLease {
-		problem("nfsv4_leasetime", "%v is not between %v and %v", s.lease, shortestLease, longestLease)
-	}
-	if s.grace < s.lease || s.grace > longestLease {
-		problem("nfsv4_gracetime", "%v is not between the lease time %v and %v", s.grace, s.lease, longestLease)
-	}
-	if s.threads < 1 || s.threads > maxThreads {
-		problem("threads", "%d is not between 1 and %d", s.threads, maxThreads)
-	}
-	return s, errors.Join(errs...)
-}
-
-const (
-	maxScope   = 64   // __NEW_UTS_LEN
-	maxThreads = 8192 // NFSD_MAXSERVS
-)
-
-// programs are what has to be installed.
-func (s server) programs() []string {
-	names := []string{"rpc.nfsd", "rpc.mountd", "exportfs"}
-	if s.v3 {
-		names = append(names, "rpcbind", "rpc.statd", "sm-notify")
-	}
-	return names
-}
-
-// daemons are what runs beside the kernel's threads, in the order of their start.
-func (s server) daemons() []string {
-	names := []string{"rpc.mountd"}
-	if tool("nfsdcld") != "" {
-		names = append([]string{"nfsdcld"}, names...)
-	}
-	if s.v3 {
-		names = append(names, "rpc.statd")
-	}
-	if mapsNames() && tool("rpc.idmapd") != "" {
-		names = append(names, "rpc.idmapd")
-	}
-	return names
-}
-
-// mapsNames tells whether the kernel's server wants users by name; by default it
-// takes their numbers from clients without Kerberos.
-func mapsNames() bool {
-	text, err := os.ReadFile("/sys/module/nfsd/parameters/nfs4_disable_idmapping")
-	return err == nil && strings.TrimSpace(string(text)) == "N"
-}
-
-// bound tells whether the recovery directory is where the server looks for it; other
-// is what is mounted there in its place.
-func (a *Server) bound(s server) (ours bool, other string, err error) {
-	t, err := mounts.Read()
-	if err != nil {
-		return false, "", err
-	}
-	m, ok := t.At(a.paths.lib)
-	if !ok {
-		return s.infodir == "", "", nil
-	}
-	if s.infodir == "" {
-		return true, "", nil // an administrator's own
-	}
-	infodir := s.infodir
-	if real, err := filepath.EvalSymlinks(infodir); err == nil {
-		infodir = real
-	}
-	dev, root, _ := t.Target(infodir)
-	if m.Dev == dev && m.Root == root {
-		return true, "", nil
-	}
-	return false, fmt.Sprintf("%s of %s", m.Root, m.Source), nil
 }
 
 func (a *Server) monitor(ctx context.Context, s server, op resources.Op) error {
@@ -315,100 +179,6 @@ func (a *Server) up(ctx context.Context, s server) error {
 
 func seconds(d time.Duration) string { return strconv.Itoa(int(d / time.Second)) }
 
-// recall puts the recovery directory where the server looks for it.
-func (a *Server) recall(s server) error {
-	if s.infodir == "" {
-		if a.paths.stale() {
-			return a.forgetExports()
-		}
-		return nil
-	}
-	if err := a.furnish(s.infodir); err != nil {
-		return err
-	}
-	if err := unix.Mount(s.infodir, a.paths.lib, "", unix.MS_BIND, ""); err != nil {
-		return fmt.Errorf("mount %s on %s: %w", s.infodir, a.paths.lib, err)
-	}
-	return a.forgetExports()
-}
-
-// forgetExports empties etab: what is in it was exported by another node or before
-// this boot, and whoever exports it now says so anew.
-func (a *Server) forgetExports() error {
-	if err := os.WriteFile(a.paths.state("etab"), nil, 0o644); err != nil {
-		return fmt.Errorf("table of exports: %w", err)
-	}
-	return nil
-}
-
-// furnish makes what the daemons expect in a new recovery directory, with the owners
-// this machine gives it.
-func (a *Server) furnish(infodir string) error {
-	for _, dir := range []string{"", "nfsdcld", "v4recovery", "sm", "sm.bak"} {
-		path := filepath.Join(infodir, dir)
-		if err := os.MkdirAll(path, 0o755); err != nil {
-			return fmt.Errorf("recovery directory: %w", err)
-		}
-		var st unix.Stat_t
-		if dir == "" || unix.Stat(a.paths.state(dir), &st) != nil {
-			continue
-		}
-		if err := os.Lchown(path, int(st.Uid), int(st.Gid)); err != nil {
-			return fmt.Errorf("recovery directory: %w", err)
-		}
-	}
-	for _, file := range []string{"rmtab", "etab"} {
-		f, err := os.OpenFile(filepath.Join(infodir, file), os.O_CREATE|os.O_RDONLY, 0o644)
-		if err != nil {
-			return fmt.Errorf("recovery directory: %w", err)
-		}
-		f.Close()
-	}
-	return nil
-}
-
-// rpcbindSocket is where rpcbind listens.
-const rpcbindSocket = "/run/rpcbind.sock"
-
-// beginV3 starts what NFS 3 needs before the server.
-func (a *Server) beginV3(ctx context.Context, s server) error {
-	if conn, err := net.Dial("unix", rpcbindSocket); err == nil {
-		conn.Close()
-	} else if err := spawn(ctx, "rpcbind", holds("socket:"), "-f", "-w"); err != nil {
-		return err
-	}
-	args := []string{"-F", "-L"}
-	if len(s.ips) > 0 {
-		args = append(args, "-n", s.ips[0])
-	}
-	return spawn(ctx, "rpc.statd", holds("socket:"), args...)
-}
-
-// notifyV3 tells the clients that had locks of the restart, in the name of each address.
-func (a *Server) notifyV3(ctx context.Context, s server) error {
-	ips := s.ips
-	if len(ips) == 0 {
-		ips = []string{""}
-	}
-	for _, ip := range ips {
-		args := []string{"-f", "-d"} // again since this boot, in the foreground
-		if ip != "" {
-			args = append(args, "-v", ip)
-		}
-		if s.retry != "" {
-			args = append(args, "-m", s.retry)
-		}
-		if s.wait {
-			if err := run(ctx, "sm-notify", args...); err != nil {
-				return err
-			}
-		} else if _, err := process.Spawn(process.Command{Path: tool("sm-notify"), Args: args, Env: environment}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func (a *Server) stop(ctx context.Context, s server) error {
 	if err := a.down(ctx, s); err != nil {
 		return err
@@ -445,37 +215,4 @@ func (a *Server) down(ctx context.Context, s server) error {
 		return nil
 	}
 	return a.letGo(ctx, s)
-}
-
-// letGo unmounts the recovery directory.
-func (a *Server) letGo(ctx context.Context, s server) error {
-	tick := time.NewTicker(pollInterval)
-	defer tick.Stop()
-	for {
-		t, err := mounts.Read()
-		if err != nil {
-			return err
-		}
-		m, ok := t.At(a.paths.lib)
-		if !ok {
-			return nil
-		}
-		if ours, other, err := a.bound(s); err != nil || !ours {
-			return errors.Join(fmt.Errorf("%s is mounted on %s, not %s: unmount it", other, a.paths.lib, s.infodir), err)
-		}
-		for _, b := range t.Below(a.paths.lib) {
-			if err := unix.Unmount(b.Point, unix.UMOUNT_NOFOLLOW); err != nil {
-				return fmt.Errorf("unmount %s: %w", b.Point, err)
-			}
-		}
-		err = unix.Unmount(a.paths.lib, unix.UMOUNT_NOFOLLOW)
-		if err != nil && !errors.Is(err, unix.EBUSY) {
-			return fmt.Errorf("unmount %s: %w", a.paths.lib, err)
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%s (%s) is in use: %v", a.paths.lib, m.Root, mounts.Users(a.paths.lib))
-		case <-tick.C:
-		}
-	}
 }

@@ -64,13 +64,14 @@ func parseLine(line string) (Mount, error) {
 		return Mount{}, fmt.Errorf("%q is no mount ID", f[0])
 	}
 	return Mount{
-		ID: id, Dev: f[2], Root: unescape(f[3]), Point: unescape(f[4]), Options: strings.Split(f[5], ","),
-		Type: f[dash+1], Source: unescape(f[dash+2]), Super: strings.Split(f[dash+3], ","),
+		ID: id, Dev: f[2], Root: Unescape(f[3]), Point: Unescape(f[4]), Options: strings.Split(f[5], ","),
+		Type: f[dash+1], Source: Unescape(f[dash+2]), Super: strings.Split(f[dash+3], ","),
 	}, nil
 }
 
-// unescape reads the octal escapes of blanks and backslashes.
-func unescape(s string) string {
+// Unescape reads the octal escapes of blanks and backslashes in the tables of the
+// kernel and of nfs-utils.
+func Unescape(s string) string {
 	if !strings.Contains(s, `\`) {
 		return s
 	}
