@@ -41,6 +41,9 @@ func Main(ctx context.Context, typ string, args, env []string, stdout, stderr io
 	}
 	if args[0] == string(resources.ActionMetaData) {
 		data, err := agent.MetaData(ctx)
+		if err == nil {
+			data, err = public(data)
+		}
 		if err != nil {
 			fmt.Fprintf(stderr, "ocf-exit-reason:%v\n", err)
 			return int(resources.ErrGeneric)
@@ -59,6 +62,19 @@ func Main(ctx context.Context, typ string, args, env []string, stdout, stderr io
 		fmt.Fprintf(stderr, "ocf-exit-reason:%s\n", strings.ReplaceAll(res.Reason, "\n", "; "))
 	}
 	return int(res.Code)
+}
+
+// public is metadata as the DTD of OCF 1.0 allows it, which ocf-tester goes by:
+// it does not know that a parameter can be private.
+func public(doc []byte) ([]byte, error) {
+	m, err := resources.ParseMetadata(doc)
+	if err != nil {
+		return nil, err
+	}
+	for i := range m.Parameters {
+		m.Parameters[i].Private = false
+	}
+	return m.XML(), nil
 }
 
 // standAloneOp reads the operation from the environment.

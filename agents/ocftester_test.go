@@ -25,7 +25,7 @@ func TestOCFTester(t *testing.T) {
 		return
 	}
 	nstest.NewWire(t)
-	dir := public(t)
+	dir := publicDir(t)
 	routeTo(t, "203.0.113.0/24", "192.0.2.9")
 	exports := hideExports(t)
 	for _, c := range []struct {
@@ -46,7 +46,13 @@ func TestOCFTester(t *testing.T) {
 		{"httpd", []string{"ip=127.0.0.1", "port=" + freePort(t)}},
 		{"Filesystem", []string{"device=scratch", "directory=" + filepath.Join(dir, "mnt"), "fstype=tmpfs"}},
 		{"nginx", []string{"configfile=" + nginxConf(t, dir)}},
+		{"mysql", mysqlParams(t)},
+		{"php-fpm", []string{"config=" + fpmConf(t, dir)}},
 	} {
+		if c.agent == "mysql" && c.params == nil || c.agent == "php-fpm" && c.params[0] == "config=" {
+			t.Log(c.agent + " is not installed: not tested")
+			continue
+		}
 		if c.agent == "exportfs" && !exports {
 			t.Log("exportfs is not installed: not tested")
 			continue
@@ -96,9 +102,9 @@ func hideExports(t *testing.T) bool {
 	return true
 }
 
-// public is a directory that everybody may read, with this program under the
+// publicDir is a directory that everybody may read, with this program under the
 // names of the agents: ocf-tester runs them as nobody, too.
-func public(t *testing.T) string {
+func publicDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "systole-ocf-tester")
 	if err != nil {
@@ -149,6 +155,36 @@ func nginxConf(t *testing.T, dir string) string {
 	}
 	path := filepath.Join(dir, "nginx.conf")
 	conf := fmt.Sprintf("pid %[1]s/nginx.pid; error_log %[1]s/error.log; events {} http { access_log off; server { listen 127.0.0.1:%[2]s; } }", dir, freePort(t))
+	if err := os.WriteFile(path, []byte(conf), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// mysqlParams are of a server that begins empty, nil where none is installed.
+func mysqlParams(t *testing.T) []string {
+	t.Helper()
+	if _, err := os.Stat("/usr/sbin/mariadbd"); err != nil {
+		return nil
+	}
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "data"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return []string{
+		"config=/nonexistent", "datadir=" + dir + "/data", "log=" + dir + "/error.log", "pid=" + dir + "/pid", "socket=" + dir + "/sock",
+		"user=root", "group=root", "enable_creation=true", "additional_parameters=--skip-networking",
+	}
+}
+
+// fpmConf writes a configuration, "" where php-fpm is not installed.
+func fpmConf(t *testing.T, dir string) string {
+	t.Helper()
+	if found, _ := filepath.Glob("/usr/sbin/php-fpm*"); len(found) == 0 {
+		return ""
+	}
+	path := filepath.Join(dir, "fpm.conf")
+	conf := fmt.Sprintf("[global]\npid = %[1]s/fpm.pid\nerror_log = %[1]s/fpm.log\n[www]\nuser = nobody\ngroup = nogroup\nlisten = %[1]s/fpm.sock\npm = static\npm.max_children = 1\nping.path = /ping\n", dir)
 	if err := os.WriteFile(path, []byte(conf), 0o644); err != nil {
 		t.Fatal(err)
 	}
