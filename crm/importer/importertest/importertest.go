@@ -85,18 +85,24 @@ func Check(t *testing.T, r importer.Result, sources ...importer.File) {
 			}
 		}
 	}
-	draft := clitext.NewDraft(cib.New("configuration"))
-	if err := draft.Load(r.Config.Text(), clitext.LoadUpdate); err != nil {
-		t.Fatalf("crm configure does not read it: %v\n%s", err, r.Config.Text())
-	}
-	for _, text := range services(draft.Configuration()) {
+	for _, text := range Services(t, r) {
 		if _, err := config.Parse(text, config.Defaults{}); err != nil {
 			t.Errorf("the director does not read its services: %v\n%s", err, text)
 		}
 	}
 }
 
-// services are the texts of all directors.
+// Services are the texts of all directors of a result, which crm configure must read.
+func Services(t *testing.T, r importer.Result) []string {
+	t.Helper()
+	draft := clitext.NewDraft(cib.New("configuration"))
+	if err := draft.Load(r.Config.Text(), clitext.LoadUpdate); err != nil {
+		t.Fatalf("crm configure does not read it: %v\n%s", err, r.Config.Text())
+	}
+	return services(draft.Configuration())
+}
+
+// services are the values of parameters of this name.
 func services(e *cib.Element) []string {
 	var out []string
 	if e.Name() == "nvpair" && e.Get("name") == "services" {
