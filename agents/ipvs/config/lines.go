@@ -79,7 +79,7 @@ func readWord(text string) (w word, rest string, err error) {
 		switch {
 		case c == '\n' && open != 0:
 			return w, "", fmt.Errorf("the quote %c is not closed on its line", open)
-		case c == open:
+		case open != 0 && c == open:
 			open = 0
 		case open == '"' && c == '\\' && i+1 < len(text) && (text[i+1] == '"' || text[i+1] == '\\'):
 			i++
