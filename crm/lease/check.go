@@ -21,7 +21,7 @@ type Measured struct {
 
 // Violation is one inequality that does not hold.
 type Violation struct {
-	Name    string // "I1" … "I12"
+	Name    string // "I1" … "I13"
 	Text    string // the inequality with its numbers
 	Warning bool   // the cluster is safe, but slower or weaker than promised
 }
@@ -61,6 +61,7 @@ func Check(t Timing, m Measured) []Violation {
 	if m.Pausable && !m.Waiver {
 		out = append(out, Violation{Name: "I11", Text: "a voter may be suspended or paused and has no fencing: configure fencing, or set the dated waiver"})
 	}
+	atLeast("I13", "F + P ≥ N(1+ρ)/(1−ρ)", t.FormerDC+t.Promise, Stretch(t.NodeLease))
 	if took := t.Heartbeat + t.Slot + t.Beat + r + 2*f + w; took > t.NodeLease {
 		warn("I12", "N ≥ HB + slot + h + r + 2f + w does not hold: %v < %v; healthy nodes may stop for a moment when the DC is lost", t.NodeLease, took)
 	}

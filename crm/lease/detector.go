@@ -79,8 +79,8 @@ const (
 )
 
 // NewDetector starts at the instant this node was elected, or later. former is the
-// DC whose own services ended with its DC lease, hence before that instant; "" when
-// the log does not say (crm/store: DC.Former).
+// DC before, whose own services have their right from the sendings its DC lease counted, hence
+// for FormerDC after that instant at most; "" when the log does not say (crm/store: DC.Former).
 func NewDetector(t Timing, dc string, term uint64, elected time.Duration, former string) *Detector {
 	return &Detector{timing: t, dc: dc, term: term, elected: elected, former: former, looked: elected, nodes: make(map[string]*watched)}
 }
@@ -229,8 +229,8 @@ func (d *Detector) Tick(now time.Duration) []Event {
 func (d *Detector) deadlines(name string, n *watched) (lostAt, provenAt time.Duration) {
 	giveUp := max(d.timing.GiveUp, n.record.GiveUp)
 	if name == d.former && n.beat.Seq == 0 {
-		// Its lease is over; only what it was running may go on for its own give-up bound.
-		return d.elected + d.timing.GiveUp, d.elected + giveUp
+		end := d.elected + d.timing.FormerDC
+		return end + d.timing.GiveUp, end + giveUp
 	}
 	restart := n.record.Restart
 	lostAt = n.last + max(d.timing.DetectWithin, Stretch(restart))

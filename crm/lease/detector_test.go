@@ -87,7 +87,7 @@ func TestDetectorHearsANode(t *testing.T) {
 }
 
 func TestDetectorLoss(t *testing.T) {
-	D, G := Default().DetectWithin, Default().GiveUp
+	D, G, F := Default().DetectWithin, Default().GiveUp, Default().FormerDC
 	never := Default().NeverHeard(0)
 	frozen := Record{Policy: PolicyFreeze}
 	for _, c := range []struct {
@@ -99,7 +99,7 @@ func TestDetectorLoss(t *testing.T) {
 		{"heard in this term", "", func(d *dcTest) { d.beat(hour+100*ms, 7, stopping) }, 100*ms + D, 100*ms + D + G},
 		{"heard, but of an older term", "", func(d *dcTest) { d.beat(hour+ms, 6, stopping) }, ms + D, ms + D + G},
 		{"never heard", "", func(d *dcTest) {}, D, D + G},
-		{"the DC before", "n", func(d *dcTest) {}, G, G},
+		{"the DC before", "n", func(d *dcTest) {}, F + G, F + G},
 		{"the DC before, heard since", "n", func(d *dcTest) { d.beat(hour+100*ms, 7, stopping) }, 100*ms + D, 100*ms + D + G},
 		{"freeze proves nothing", "", func(d *dcTest) { d.Expect("n", frozen, false); d.beat(hour+100*ms, 7, frozen) }, 100*ms + D, 0},
 		{"a longer give-up", "", func(d *dcTest) { d.Expect("n", Record{Policy: PolicyStop, GiveUp: time.Second}, false) }, D, D + time.Second},

@@ -1,6 +1,7 @@
 package lease
 
 import (
+	"math"
 	"slices"
 	"time"
 )
@@ -13,6 +14,9 @@ type Leader struct {
 	term   uint64
 	void   bool
 	sent   map[string]time.Duration
+	// counted is the newest sending that a lease was counted from, in any term.
+	counted time.Duration
+	counts  bool
 }
 
 // NewLeader starts counting for the raft id self, which holds no lease yet.
@@ -42,8 +46,27 @@ func (l *Leader) Seen(term uint64) {
 	}
 }
 
-// Release gives the right to order back, for good in this term (D3).
-func (l *Leader) Release() { l.void = true }
+// Release gives the right to order back, for good in this term (D3), and with it the
+// promise to itself: after the committed end of its office nobody counts on that.
+func (l *Leader) Release() { l.void, l.counts = true, false }
+
+// Bound is until when this node, as a voter, must help no other candidate: its own
+// services have a right that lasts N from the sending counted, and the next DC takes it
+// that every voter of the majority it rested on, this one included, was silent for P.
+func (l *Leader) Bound(promise time.Duration) time.Duration {
+	if !l.counts {
+		return math.MinInt64
+	}
+	return l.counted + promise
+}
+
+// count notes what a lease is counted from.
+func (l *Leader) count(sent time.Duration) time.Duration {
+	if !l.counts || sent > l.counted {
+		l.counted, l.counts = sent, true
+	}
+	return sent + l.length
+}
 
 // End is the instant the lease of the term ends or has ended, and whether there ever
 // was one: the q-th newest sending among the voters, q a majority, plus L. voters is
@@ -55,7 +78,7 @@ func (l *Leader) End(now time.Duration, term uint64, voters []string) (time.Dura
 	}
 	need := len(voters) / 2 // besides self
 	if need == 0 {
-		return now + l.length, true
+		return l.count(now), true
 	}
 	if term != l.term {
 		return 0, false
@@ -70,5 +93,5 @@ func (l *Leader) End(now time.Duration, term uint64, voters []string) (time.Dura
 		return 0, false
 	}
 	slices.SortFunc(sent, func(a, b time.Duration) int { return int(b - a) })
-	return sent[need-1] + l.length, true
+	return l.count(sent[need-1]), true
 }

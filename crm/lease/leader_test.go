@@ -104,3 +104,37 @@ func TestLeaderAgainstCounting(t *testing.T) {
 		slices.Sort(voters)
 	}
 }
+
+// A DC helps no other candidate for P after the sending that its newest lease counts from.
+func TestLeaderIsBoundToItself(t *testing.T) {
+	timing := Default()
+	l := NewLeader(timing, "a")
+	voters := []string{"a", "b", "c"}
+	if l.Bound(timing.Promise) > 0 {
+		t.Error("bound without ever having led")
+	}
+	l.Granted("b", 7, hour)
+	if l.Bound(timing.Promise) > 0 {
+		t.Error("bound by an answer nobody has counted")
+	}
+	l.End(hour+10*ms, 7, voters)
+	l.Seen(8) // void: what the lease gave goes on all the same
+	l.End(hour+20*ms, 7, voters)
+	if got := l.Bound(timing.Promise); got != hour+timing.Promise {
+		t.Errorf("bound until %v, want %v", got, hour+timing.Promise)
+	}
+	l.Granted("b", 9, hour-time.Second) // an older sending, in a newer term
+	l.End(hour+30*ms, 9, voters)
+	if got := l.Bound(timing.Promise); got != hour+timing.Promise {
+		t.Errorf("a later term: bound until %v, want %v", got, hour+timing.Promise)
+	}
+	l.Release()
+	if l.Bound(timing.Promise) > 0 {
+		t.Error("bound after its release")
+	}
+	single := NewLeader(timing, "a")
+	single.End(hour, 7, []string{"a"})
+	if got := single.Bound(timing.Promise); got != hour+timing.Promise {
+		t.Errorf("a single voter is bound until %v", got)
+	}
+}

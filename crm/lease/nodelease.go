@@ -130,15 +130,15 @@ func (n *NodeLease) Acknowledge(dc string, term uint64) {
 }
 
 // Lead makes this node's own right follow its DC lease, which ends at the instant;
-// call it whenever that lease was renewed. The node lease of an earlier DC is
-// dropped: the next DC counts on this node's services ending with its DC lease.
+// call it whenever that lease was renewed. The right lasts N from the sending that the lease
+// counts from, as if a DC had granted a beat of that moment. The node lease of an
+// earlier DC is dropped: the next DC counts on nothing but this.
 func (n *NodeLease) Lead(term uint64, end time.Duration) {
 	n.Acknowledge(n.node, term)
-	n.isDC, n.dcEnd = true, end
+	n.isDC, n.dcEnd = true, end-n.timing.DCLease+n.timing.NodeLease
 }
 
-// Follow ends Lead. The rest of the DC lease stays as a node lease only after a
-// hand-over that was committed (D3); without one it ends by itself, as the next DC assumes.
+// Follow ends Lead. The rest of the right stays, as a node lease that the next DC may renew.
 func (n *NodeLease) Follow() {
 	if n.isDC {
 		n.isDC, n.end = false, n.dcEnd

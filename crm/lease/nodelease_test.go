@@ -113,16 +113,17 @@ func TestNodeLeaseRestart(t *testing.T) {
 func TestNodeLeaseOfTheDC(t *testing.T) {
 	n := testNode()
 	n.Granted(hour, answer(n.Beat(hour, 1), 7))
-	n.Lead(8, hour+50*ms)
-	if n.End() != hour+50*ms {
-		t.Errorf("a DC's services end %v, want with its DC lease", n.End())
+	sent := hour - 190*ms
+	n.Lead(8, sent+Default().DCLease)
+	if n.End() != sent+Default().NodeLease {
+		t.Errorf("a DC's services end %v, want N after the sending its lease counts", n.End())
 	}
 	if n.Granted(hour, answer(n.Beat(hour, 1), 8)) {
 		t.Error("the DC takes a node lease")
 	}
 	n.Follow()
-	if n.End() != hour+50*ms {
-		t.Errorf("after leading the lease ends %v, want as the DC lease did", n.End())
+	if n.End() != sent+Default().NodeLease {
+		t.Errorf("after leading the lease ends %v, want as before", n.End())
 	}
 	n.Follow()
 	n.Granted(hour+60*ms, answer(n.Beat(hour+60*ms, 1), 9))

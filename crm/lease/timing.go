@@ -14,6 +14,7 @@ type Timing struct {
 	Promise       time.Duration // P: how long a voter stays true to the leader it answered
 	DCLease       time.Duration // L: how long a majority's answers let the DC order, from their sending
 	NodeLease     time.Duration // N: how long an answered beat lets a node run things, from its sending
+	FormerDC      time.Duration // F: from a DC's election until the services of the one before have lost their right
 	CommitTimeout time.Duration // CT: raft's idle commit notice
 	Slot          time.Duration // how long each rank waits after the one before it with its own candidacy
 	Stall         time.Duration // a write in flight for longer voids the DC lease
@@ -59,6 +60,7 @@ func Derive(d time.Duration) (Timing, error) {
 		Promise:       p,
 		DCLease:       p*9/11 - Grain, // 9/11 is the inverse of Stretch
 		NodeLease:     d * 8 / 10,
+		FormerDC:      Stretch(d*8/10) - p,
 		CommitTimeout: min(50*time.Millisecond, d/10),
 		Slot:          minSlot,
 		Stall:         d / 2,

@@ -24,7 +24,7 @@ func TestDerive(t *testing.T) {
 		}
 		want := Timing{
 			DetectWithin: c.d, Beat: c.beat, Heartbeat: c.hb, Promise: c.hb, DCLease: got.DCLease,
-			NodeLease: c.nodeLease, CommitTimeout: c.ct, Slot: c.slot, Stall: c.stall, GiveUp: 30 * ms,
+			NodeLease: c.nodeLease, FormerDC: Stretch(c.nodeLease) - c.hb, CommitTimeout: c.ct, Slot: c.slot, Stall: c.stall, GiveUp: 30 * ms,
 		}
 		if got != want || (got.DCLease-c.dcLease).Abs() > ms {
 			t.Errorf("Derive(%v) = %+v\nwant %+v with a DC lease of %v", c.d, got, want, c.dcLease)
@@ -76,6 +76,7 @@ func TestCheckNamesTheInequality(t *testing.T) {
 		{"I10", Default(), Measured{Apply: 76 * ms}, "75ms < 76ms", false},
 		{"I11", Default(), Measured{Voters: 4}, "4 voters survive no more losses than 3", true},
 		{"I11", Default(), Measured{Pausable: true}, "has no fencing", false},
+		{"I13", with(func(t *Timing) { t.FormerDC = 188 * ms }), Measured{}, "488ms < 488.88", false},
 		{"I12", Default(), Measured{WakeLag: 31 * ms}, "400ms < 401ms", true},
 	} {
 		found := false

@@ -47,7 +47,7 @@ func newHeart(n *Node) *heart {
 }
 
 // markOffice records in the log, once for each office, that this node's own
-// services live on its DC lease: the next DC then need not wait for them.
+// services have their right from its DC lease: the next DC then waits no longer than for that.
 func (h *heart) markOffice(ctx context.Context) {
 	for {
 		select {

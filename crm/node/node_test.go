@@ -102,6 +102,35 @@ func TestRestartWithinTheLease(t *testing.T) {
 	})
 }
 
+// The same on the DC, whose lease nobody grants: another DC is elected and answers it in time.
+func TestRestartOfTheDCWithinTheLease(t *testing.T) {
+	for _, away := range []time.Duration{10 * time.Millisecond, 150 * time.Millisecond, 280 * time.Millisecond} {
+		synctest.Test(t, func(t *testing.T) {
+			c := grow(t, 3, 1, noFencing...)
+			c.runsOn("r1", "a")
+			c.until("all hold leases", func() bool { return c.nodes["b"].Remaining() > 0 && c.nodes["c"].Remaining() > 0 && c.settled() })
+			a := c.nodes["a"]
+			starts := c.world.count("start r1 a")
+			a.kill()
+			time.Sleep(away)
+			a.daemon(nil)
+			for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+				if on := c.world.where("r1"); !slices.Equal(on, []string{"a"}) {
+					t.Fatalf("away for %v: r1 is active on %v", away, on)
+				}
+			}
+			c.until("settled", c.settled)
+			if got := c.world.count("start r1 a"); got != starts {
+				t.Errorf("away for %v: %d starts, want none", away, got-starts)
+			}
+			if c.dc() == a {
+				t.Error("no other DC was elected: this proves nothing")
+			}
+			c.neverTwice()
+		})
+	}
+}
+
 // A planned restart may take longer than the lease, under a grant.
 func TestRestartGrant(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -92,7 +92,7 @@ func (b backend) Timing(context.Context) (api.Timing, error) {
 		DetectWithin: api.FromDuration(t.DetectWithin),
 		Derived: []api.TimingValue{
 			value("beat", t.Beat), value("heartbeat", t.Heartbeat), value("promise", t.Promise), value("dc-lease", t.DCLease),
-			value("node-lease", t.NodeLease), value("commit-timeout", t.CommitTimeout), value("slot", t.Slot),
+			value("node-lease", t.NodeLease), value("former-dc", t.FormerDC), value("commit-timeout", t.CommitTimeout), value("slot", t.Slot),
 			value("stall-bound", t.Stall), value("give-up", b.n.giveUp(b.n.CIB())),
 		},
 		Measured: []api.TimingValue{
@@ -105,7 +105,7 @@ func (b backend) Timing(context.Context) (api.Timing, error) {
 	for _, v := range lease.Check(t, m) {
 		broken[v.Name] = v
 	}
-	for _, name := range []string{"I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "I10", "I11", "I12"} {
+	for _, name := range []string{"I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "I10", "I11", "I12", "I13"} {
 		v, bad := broken[name]
 		out.Inequalities = append(out.Inequalities, api.TimingInequality{Name: name, Text: v.Text, Holds: !bad, Warning: v.Warning})
 	}

@@ -20,7 +20,7 @@ type DC struct {
 	// Active says that this node is the DC: elected, Barrier passed, and its lease
 	// was valid when this was written. Ask [Store.LeaseEnd] before each act.
 	Active bool
-	// Former is the node whose own services ended with its DC lease when Term began,
+	// Former is the node whose own services had their right from its DC lease when Term began,
 	// "" when the log does not say (see [Store.MarkDC]). Only when Active.
 	Former string
 	// Next is closed when any of this has changed.
@@ -181,8 +181,8 @@ func (s *Store) publish(dc DC) {
 	})
 }
 
-// MarkDC commits that this node's own services live on its DC lease of this term, so
-// that the next DC knows they ended with it. Call it after the switch
+// MarkDC commits that this node's own services have their right from its DC lease of
+// this term, so that the next DC knows when they lose it. Call it after the switch
 // ([lease.NodeLease.Lead]), once per term, when Active.
 func (s *Store) MarkDC(ctx context.Context) error {
 	if err := s.mark(ctx, s.cfg.Node); err != nil {

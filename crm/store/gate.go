@@ -132,7 +132,8 @@ func (g *gate) admit(rpc *raft.RPC) bool {
 		g.hear(rpc, c)
 	case *raft.RequestPreVoteRequest:
 		g.mu.Lock()
-		ok := g.voter.MayCampaign(g.clock(), string(c.ID))
+		now := g.clock()
+		ok := g.mayHelp(now, raft.ServerID(c.ID)) && g.voter.MayCampaign(now, string(c.ID))
 		g.mu.Unlock()
 		if !ok {
 			rpc.Respond(&raft.RequestPreVoteResponse{}, nil)
@@ -175,7 +176,7 @@ func (g *gate) hear(rpc *raft.RPC, c *raft.AppendEntriesRequest) {
 func (g *gate) vote(rpc *raft.RPC, c *raft.RequestVoteRequest) bool {
 	g.mu.Lock()
 	now := g.clock()
-	ok := g.voter.Vote(now, string(c.ID), c.Term)
+	ok := g.mayHelp(now, raft.ServerID(c.ID)) && g.voter.Vote(now, string(c.ID), c.Term)
 	if !ok && g.rules.transferFlag && c.LeadershipTransfer {
 		leader, term, _ := g.voter.Bound()
 		g.voter.Release(leader, term)
@@ -197,6 +198,12 @@ func (g *gate) vote(rpc *raft.RPC, c *raft.RequestVoteRequest) bool {
 		return r
 	})
 	return true
+}
+
+// mayHelp says whether a candidate may be helped as far as this node's own lease goes:
+// for one promise after what it counts from, this voter is bound to itself. The lock is held.
+func (g *gate) mayHelp(now time.Duration, candidate raft.ServerID) bool {
+	return candidate == g.self || g.rules.selfless || now >= g.leader.Bound(g.timing.Promise)
 }
 
 // intercept looks at raft's answer before the peer gets it.

@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hashicorp/raft"
+
 	"systole/crm/lease"
 	"systole/integration/sim/fabric"
 )
@@ -164,6 +166,40 @@ func TestHandOverAlone(t *testing.T) {
 		}
 		c.dc().must(set("x", "1"))
 	})
+}
+
+// A DC that gave its own services a right helps no other candidate for a promise, not
+// even one that was told to hurry.
+func TestDCIsBoundToItself(t *testing.T) {
+	for _, r := range []rules{{}, {selfless: true}} {
+		synctest.Test(t, func(t *testing.T) {
+			c := grow(t, 3, r)
+			dc := c.dc()
+			ask := func() bool {
+				q := &raft.RequestVoteRequest{RPCHeader: raft.RPCHeader{ID: []byte("x/1")}, Term: dc.raft.CurrentTerm() + 1, LeadershipTransfer: true}
+				rpc := &raft.RPC{Command: q, RespChan: make(chan raft.RPCResponse, 1)}
+				passed := dc.gate.vote(rpc, q)
+				if passed { // raft's part
+					rpc.Respond(&raft.RequestVoteResponse{}, nil)
+					synctest.Wait()
+				}
+				return passed
+			}
+			dc.LeaseEnd(dc.raft.CurrentTerm())
+			if got := ask(); got != r.selfless {
+				t.Errorf("%+v: helped %v", r, got)
+			}
+			for _, n := range c.running() {
+				if n.name != dc.name {
+					n.crash()
+				}
+			}
+			time.Sleep(dc.cfg.Timing.Promise)
+			if !ask() {
+				t.Error("bound for longer than a promise after its last answered request")
+			}
+		})
+	}
 }
 
 func TestFormerDC(t *testing.T) {

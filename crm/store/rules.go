@@ -11,6 +11,7 @@ type rules struct {
 	noStall        bool // D2: a hung disk changes nothing
 	pipeline       bool // D2: appends are pipelined
 	noLease        bool // D1: leading is enough to be the DC
+	selfless       bool // D1: a DC helps others while its own services count on its lease
 	chatty         bool // every message of raft's goes out, whatever datagrams have said
 	noBarrier      bool // the DC acts before it has applied everything committed
 }

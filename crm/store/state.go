@@ -42,7 +42,7 @@ type state struct {
 	history history
 }
 
-// mark says whose own services live on its DC lease since which term; see MarkDC.
+// mark says whose own services have their right from its DC lease since which term; see MarkDC.
 type mark struct {
 	Node string
 	Term uint64

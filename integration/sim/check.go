@@ -16,7 +16,7 @@ func (c *cluster) watch(ctx context.Context) {
 	var office uint64                   // newest term with a DC
 	alone := make(map[*daemon]time.Time)
 	for ctx.Err() == nil && !c.failed() {
-		leased := ""
+		var leased *machine
 		for _, n := range c.names {
 			m := c.machines[n]
 			d := m.up()
@@ -28,11 +28,12 @@ func (c *cluster) watch(ctx context.Context) {
 				office = dc.Term
 				c.register.read(ctx, 50, st) // whoever takes office has applied what was acknowledged
 			}
-			if term := st.DC().Term; st.LeaseEnd(term) > m.clock() {
-				if leased != "" {
-					c.fail("two DC leases: %s and %s", leased, n)
+			if m.leads() {
+				// Asked again: in a hand-over one follows the other within this very instant.
+				if leased != nil && leased.leads() {
+					c.fail("two DC leases: %s and %s", leased.name, n)
 				}
-				leased = n
+				leased = m
 			}
 			if d.Remaining() > 0 {
 				alone[d] = time.Time{}
@@ -54,6 +55,12 @@ func (c *cluster) watch(ctx context.Context) {
 		}
 		time.Sleep(time.Millisecond)
 	}
+}
+
+// leads says whether the machine's daemon has a DC lease now.
+func (m *machine) leads() bool {
+	d := m.up()
+	return d != nil && d.Store().LeaseEnd(d.Store().DC().Term) > m.clock()
 }
 
 // policyWithin is how long a node without a lease may take to stop what it runs: its

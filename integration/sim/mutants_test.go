@@ -26,6 +26,7 @@ func TestMutants(t *testing.T) {
 		{name: "heartbeat fast path", only: []fault{slowVote}},
 		{name: "a grant counts from its arrival", only: []fault{lateAnswer}},
 		{name: "start before proof", timing: func(t *lease.Timing) { t.DetectWithin = 3 * t.Beat }},
+		{name: "the former DC's services are forgotten", timing: func(t *lease.Timing) { t.FormerDC = 0 }, only: []fault{isolation, lostSilence, daemonKill, healing}},
 		{name: "node lease longer than the detection", timing: func(t *lease.Timing) { t.NodeLease = 4 * t.DetectWithin }},
 	} {
 		t.Run(m.name, func(t *testing.T) {
