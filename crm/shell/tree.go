@@ -36,6 +36,7 @@ func tree() *command {
 			{name: "site", short: "Manage tickets of sites", sub: []*command{
 				{name: "ticket", args: "{grant|revoke|standby|activate|show|time|delete} TICKET", short: "Manage a ticket", min: 2, max: 2, run: siteTicket, example: "crm -F site ticket grant ticketA"},
 			}},
+			{name: "lvs", short: "Look after load balancing", sub: lvsCommands()},
 			{name: "maintenance", short: "Keep the cluster's hands off everything", sub: []*command{
 				{name: "on", short: "Put the whole cluster into maintenance", changes: true, run: maintenanceMode("true")},
 				{name: "off", short: "Let the cluster manage resources again", changes: true, run: maintenanceMode("false")},

@@ -31,7 +31,7 @@ func (p printer) f(format string, args ...any) { fmt.Fprintf(p.w, format, args..
 // table prints services; info is nil when only one was asked for.
 func (p printer) table(info *table.Info, entries []table.Entry) {
 	if info != nil {
-		p.f("IP Virtual Server version %d.%d.%d (size=%d)\n", info.Version>>16&0xff, info.Version>>8&0xff, info.Version&0xff, info.ConnSize)
+		p.f("IP Virtual Server version %s (size=%d)\n", versionText(*info), info.ConnSize)
 	}
 	p.f("%s\n", headings[p.view.what])
 	for _, e := range p.sorted(entries) {
@@ -40,6 +40,10 @@ func (p printer) table(info *table.Info, entries []table.Entry) {
 			p.server(e, s)
 		}
 	}
+}
+
+func versionText(i table.Info) string {
+	return fmt.Sprintf("%d.%d.%d", i.Version>>16&0xff, i.Version>>8&0xff, i.Version&0xff)
 }
 
 var headings = map[string]string{

@@ -16,6 +16,7 @@ import (
 
 	"systole/agents/ipvs/kernel"
 	"systole/agents/ipvs/table"
+	"systole/crm/exit"
 	"systole/crm/shell/tool"
 )
 
@@ -75,6 +76,19 @@ func OnThisNode(ctx context.Context) Program {
 
 // errNone: the service to list is not in the table.
 var errNone = errors.New("there is no such virtual service")
+
+// CRMExit is the exit status of crm for one of ipvsadm.
+func CRMExit(code int) exit.Code {
+	switch code {
+	case 0:
+		return exit.OK
+	case exitUsage:
+		return exit.Usage
+	case exitNone:
+		return exit.NoSuch
+	}
+	return exit.Error
+}
 
 // Run carries out one command line.
 func (p Program) Run(stdio *tool.IO, args []string) int {
