@@ -1,6 +1,7 @@
 package filesystem
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -293,8 +294,10 @@ func TestStopSparesItself(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if res := w.must(resources.ErrGeneric, w.op(resources.ActionStop, params...)); !strings.Contains(res.Reason, "an open file: "+dir+"/held") {
-		t.Errorf("%s", res.Reason)
+	short, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	if res := w.Execute(short, w.op(resources.ActionStop, params...)); res.Code != resources.ErrGeneric || !strings.Contains(res.Reason, "an open file: "+dir+"/held") {
+		t.Errorf("%+v", res)
 	}
 	w.must(resources.OK, w.op(resources.ActionMonitor, params...))
 	f.Close()
@@ -309,4 +312,49 @@ func TestMissingDevice(t *testing.T) {
 	w.must(resources.ErrInstalled, w.op(resources.ActionStart, params...))
 	w.must(resources.ErrUnimplemented, w.op(resources.ActionPromote, params...))
 	w.must(resources.ErrConfigured, w.op(resources.ActionMonitor))
+}
+
+// ended is a lease that has ended.
+type ended struct{}
+
+func (ended) Remaining() time.Duration { return 0 }
+
+// Without a lease nothing is mounted, and what is goes at once: nobody is asked first.
+func TestWithoutLease(t *testing.T) {
+	if !nstest.IsolatedRoot(t) {
+		return
+	}
+	w := newWorld(t)
+	dir := w.dir + "/t"
+	params := []string{"device=x", "directory=" + dir, "fstype=tmpfs"}
+	late := world{t, New(Config{Lease: ended{}}), w.dir}
+	if res := late.must(resources.ErrGeneric, w.op(resources.ActionStart, params...)); !strings.Contains(res.Reason, "lease") {
+		t.Errorf("%s", res.Reason)
+	}
+	w.must(resources.OK, w.op(resources.ActionStart, params...))
+	asked := w.dir + "/asked"
+	cmd := exec.Command("sh", "-c", "trap 'echo > "+asked+"' TERM; echo; while :; do read x; done <&3")
+	cmd.Dir = dir
+	r, pipe, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer pipe.Close()
+	cmd.ExtraFiles = []*os.File{r}
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	out.Read(make([]byte, 1))
+	late.must(resources.OK, w.op(resources.ActionStop, params...))
+	if err := cmd.Wait(); err == nil {
+		t.Error("the process in the way ended by itself")
+	}
+	if _, err := os.Stat(asked); err == nil {
+		t.Error("the process in the way was asked to end")
+	}
 }
