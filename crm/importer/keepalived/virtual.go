@@ -396,9 +396,23 @@ func (t *translator) service(v *virtual, k key) []string {
 		lines = append(lines, t.realLines(v, *r, k)...)
 	}
 	if v.sorry != nil {
-		lines = append(lines, strings.Join(append([]string{"sorry " + hostPort(v.sorry.arg(0), cmp.Or(v.sorry.arg(1), k.port))}, v.sorryOpt...), " "))
+		lines = append(lines, t.sorryLine(v, k))
 	}
 	return lines
+}
+
+// sorryLine is the server of last resort. Only NAT can give it another port.
+func (t *translator) sorryLine(v *virtual, k key) string {
+	port := cmp.Or(v.sorry.arg(1), k.port, "0")
+	method := v.method
+	if v.sorryOpt != nil {
+		method = v.sorryOpt
+	}
+	if own := cmp.Or(k.port, "0"); method[0] != "forward=masq" && port != own {
+		t.report.Changed(v.sorry.at, "only NAT changes the port: %s is taken", own)
+		port = own
+	}
+	return strings.Join(append([]string{"sorry " + hostPort(v.sorry.arg(0), port)}, v.sorryOpt...), " ")
 }
 
 func (t *translator) realLines(v *virtual, r real, k key) []string {
