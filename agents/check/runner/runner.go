@@ -27,10 +27,12 @@ const (
 	maxProbes = 4096
 	// maxScripts run at once, as each is a process or several.
 	maxScripts = 64
-	// grace is for a probe to return with a better reason after its timeout.
-	grace = 100 * time.Millisecond
+	// grace is what a probe has to return after its timeout. A UDP server's
+	// silence is good news that comes at the timeout exactly: our own overload must
+	// not turn it into bad.
+	grace = time.Second
 	// lastWait is how long Run waits at its end for probes to notice: as long as
-	// a script has between TERM and KILL, and a little more. What is stuck in the
+	// a script has between TERM and KILL, and the grace. What is stuck in the
 	// kernel is left behind.
 	lastWait = process.TermGrace + grace
 )
