@@ -45,13 +45,17 @@ func (s *site) compare(other *site) {
 			s.report.Unsupported(i.at, "the first file has other addresses for %s: those are taken", i.name)
 		}
 	}
+	first := map[string]importer.Service{}
+	for _, v := range s.services {
+		first[v.Name()] = v
+	}
 	for _, v := range other.services {
-		k := slices.IndexFunc(s.services, func(w importer.Service) bool { return w.Name() == v.Name() })
+		w, ok := first[v.Name()]
 		switch {
-		case k < 0:
+		case !ok:
 			s.report.Unsupported(v.At, "the first file has no service %s: it is left out", v.Name())
-		case !slices.Equal(s.services[k].Lines, v.Lines):
-			s.report.Unsupported(v.At, "the first file configures %s otherwise (%s): that is taken", v.Name(), s.services[k].At)
+		case !slices.Equal(w.Lines, v.Lines):
+			s.report.Unsupported(v.At, "the first file configures %s otherwise (%s): that is taken", v.Name(), w.At)
 		}
 	}
 }
