@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -46,6 +47,13 @@ func (c *Cluster) Form(ctx context.Context) error {
 	}
 	if c.DetectWithin == 0 {
 		c.DetectWithin = 2 * time.Second
+	}
+	tools, err := c.tools()
+	if err != nil {
+		return err
+	}
+	if _, err := c.Nodes[0].Shell(ctx, "cd /lab/bin && for tool in "+tools+"; do ln -sf crm $tool; done"); err != nil {
+		return err
 	}
 	for _, n := range c.Nodes {
 		conf := fmt.Sprintf("mkdir -p /etc/systole && printf 'detect-within = %v\\n' > /etc/systole/systole.conf", c.DetectWithin)
@@ -88,6 +96,21 @@ func (c *Cluster) Form(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// tools are the names under which crm stands beside itself: agents call them.
+func (c *Cluster) tools() (string, error) {
+	entries, err := os.ReadDir(c.Lab.Bin())
+	if err != nil {
+		return "", err
+	}
+	var names []string
+	for _, e := range entries {
+		if to, err := os.Readlink(filepath.Join(c.Lab.Bin(), e.Name())); err == nil && to == "crm" {
+			names = append(names, e.Name())
+		}
+	}
+	return strings.Join(names, " "), nil
 }
 
 // StartDaemon starts systoled on a node, as its init would.
