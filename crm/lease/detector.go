@@ -121,11 +121,16 @@ func (d *Detector) proves(n *watched) bool { return !d.fencing && n.record.Polic
 // Forget drops a node that was removed from the cluster.
 func (d *Detector) Forget(node string) { delete(d.nodes, node) }
 
-// Fenced notes a confirmed fencing: the incarnation heard so far is dead, whatever
-// of it still travels.
-func (d *Detector) Fenced(node string) {
-	if n := d.nodes[node]; n != nil {
-		n.fence, n.state = max(n.fence, n.beat.Incarnation), proven
+// Fenced notes a confirmed fencing: runs of the node's daemon up to this incarnation are
+// dead, whatever of them still travels. One that was started since is not.
+func (d *Detector) Fenced(node string, incarnation uint64) {
+	n := d.nodes[node]
+	if n == nil {
+		return
+	}
+	n.fence = max(n.fence, incarnation)
+	if n.beat.Incarnation <= n.fence && n.state != left {
+		n.state = proven
 	}
 }
 

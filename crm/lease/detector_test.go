@@ -244,7 +244,7 @@ func TestDetectorFenced(t *testing.T) {
 	d := newDCTest(t, "")
 	d.beat(hour, 7, stopping)
 	d.kinds(hour)
-	d.Fenced("n")
+	d.Fenced("n", 1)
 	if len(d.Unsettled()) > 0 {
 		t.Error("a fenced node is unsettled")
 	}
@@ -253,6 +253,11 @@ func TestDetectorFenced(t *testing.T) {
 	d.want(d.kinds(hour + ms)) // a beat of the dead, still travelling
 	d.Beat(hour+2*ms, Beat{Node: "n", Incarnation: 2, Seq: 1, Term: 7, Record: stopping}, true)
 	d.want(d.kinds(hour+2*ms), "ready")
+	d.Fenced("n", 1) // told late: the new run is not meant
+	d.Beat(hour+3*ms, Beat{Node: "n", Incarnation: 2, Seq: 2, Term: 7, Record: stopping}, true)
+	if got := d.Unsettled(); len(got) > 0 {
+		t.Errorf("unsettled %v after a fencing of the run before", got)
+	}
 }
 
 // A node that is back before it was missed: the first beat of its new run acknowledges nothing.

@@ -63,8 +63,9 @@ func stopTimeout(c *cib.CIB, op resources.Op) time.Duration {
 
 // hearing is what the DC's beats say of a node.
 type hearing struct {
-	silent  time.Duration // since the last beat
-	applied uint64        // index its CIB had reached
+	silent      time.Duration // since the last beat
+	applied     uint64        // index its CIB had reached
+	incarnation uint64        // of the run that beats
 }
 
 // publishHeard tells the API and the keeping of voters who was heard when.
@@ -72,7 +73,7 @@ func (n *Node) publishHeard(d *lease.Detector, now time.Duration, nodes []string
 	out := map[string]hearing{}
 	for _, name := range nodes {
 		if b, at, ok := d.Heard(name); ok {
-			out[name] = hearing{now - at, b.Applied}
+			out[name] = hearing{now - at, b.Applied, b.Incarnation}
 		}
 	}
 	n.heard.Store(&out)

@@ -73,11 +73,34 @@ func (n *Node) deaf() bool {
 	return 2*heard <= voters
 }
 
-// fenceNode fences and keeps the history. Only nil means that the target is down.
+// fencedRun is a run of a node's daemon that fencing has ended.
+type fencedRun struct {
+	node        string
+	incarnation uint64
+}
+
+// lastRun is the run of a node's daemon that was heard last.
+func (n *Node) lastRun(node string) fencedRun {
+	if heard := n.heard.Load(); heard != nil {
+		if h, ok := (*heard)[node]; ok {
+			return fencedRun{node, h.incarnation}
+		}
+	}
+	return fencedRun{node, recordedIncarnation(n.CIB(), node)}
+}
+
+// fenceNode fences and keeps the history. Only nil means that the target is down. Then
+// beats of the run that was heard before are no sign of life any more.
 func (n *Node) fenceNode(ctx context.Context, e fencing.Event, r fencing.Request) (delegate string, err error) {
 	e.Requested = time.Now()
 	end := n.fenced.Begin(e)
-	defer func() { end(delegate, err, time.Now()) }()
+	run := n.lastRun(r.Target)
+	defer func() {
+		if err == nil && r.Action != "on" {
+			n.dead.post(run)
+		}
+		end(delegate, err, time.Now())
+	}()
 	c := n.CIB()
 	if r.Timeout == 0 {
 		r.Timeout, _ = isotime.ParseInterval(option(c, "stonith-timeout"))
@@ -218,6 +241,7 @@ func (b backend) ConfirmFence(ctx context.Context, target string) error {
 		e := fencing.Event{Target: target, Action: "off", Client: api.PeerFrom(ctx).User, Origin: b.n.cfg.Name,
 			Reason: "confirmed by hand", Requested: time.Now()}
 		b.n.fenced.Begin(e)("a human", nil, time.Now())
+		b.n.dead.post(b.n.lastRun(target))
 		b.n.director.post(controller.FenceDone{Target: target, OK: true})
 		return struct{}{}, nil
 	}, func(ctx context.Context, dc *api.Client) (struct{}, error) {

@@ -6,6 +6,9 @@ import (
 	"time"
 
 	"systole/crm/api"
+	"systole/crm/controller"
+	"systole/crm/lease"
+	"systole/crm/transport"
 	"systole/integration/sim/fabric"
 )
 
@@ -66,6 +69,46 @@ func TestDeafDCFencesNobody(t *testing.T) {
 		c.until("settled again", func() bool { return c.settled() && len(c.world.where("r1")) == 1 })
 		if n := fenced(); n != 0 {
 			t.Errorf("%d nodes fenced although all are heard again", n)
+		}
+	})
+}
+
+// A datagram of a run that was fenced arrives late: nobody takes it for the node.
+func TestLateBeatOfAFencedRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := grow(t, 3, 1)
+		n := c.holder("r1")
+		_, term := n.right.dc()
+		late := lease.Encode(lease.Beat{Node: n.name, Incarnation: n.incarnation, Seq: 1 << 40, Term: term, Record: recordOf(n.CIB(), n.name)})
+		n.powerOff()
+		c.until("fenced", func() bool { return c.world.count("fence "+n.name) == 1 })
+		var other *testNode
+		for _, o := range c.nodes {
+			if o != n && o != c.dc() {
+				other = o
+			}
+		}
+		c.until("settled elsewhere", func() bool {
+			if err := other.fabric.Send(c.dc().addr(), transport.ChannelBeat, late); err != nil {
+				t.Fatal(err)
+			}
+			if !controller.Gone(c.dc().CIB(), n.name) && len(c.world.where("r1")) > 0 {
+				t.Fatal("the dead node is back in the cluster")
+			}
+			return len(c.world.where("r1")) == 1 && c.settled()
+		})
+		for end := time.Now().Add(3 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+			if err := other.fabric.Send(c.dc().addr(), transport.ChannelBeat, late); err != nil {
+				t.Fatal(err)
+			}
+			if !controller.Gone(c.dc().CIB(), n.name) {
+				t.Fatal("the dead node is back in the cluster")
+			}
+		}
+		n.start(nil)
+		c.until("the node itself is back", func() bool { return n.Remaining() > 0 && c.settled() })
+		if got := c.world.count("fence " + n.name); got != 1 {
+			t.Errorf("fenced %d times", got)
 		}
 	})
 }

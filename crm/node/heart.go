@@ -101,6 +101,8 @@ func (h *heart) run(ctx context.Context) {
 			h.promise()
 			h.beat()
 		case <-h.recheck.C:
+		case <-h.n.dead.more:
+			h.bury()
 		}
 		h.detect(datagrams)
 	}
@@ -236,6 +238,7 @@ func (h *heart) promiseTo(m lease.Renew, from string) {
 
 // answer grants a node its lease if this node is DC and may.
 func (h *heart) answer(b lease.Beat, from string) {
+	h.bury()
 	if h.detector == nil {
 		return
 	}
@@ -249,6 +252,15 @@ func (h *heart) answer(b lease.Beat, from string) {
 		addr = from
 	}
 	h.send(addr, lease.Encode(msg))
+}
+
+// bury takes what was fenced from the detector's living, before another beat is believed.
+func (h *heart) bury() {
+	for _, run := range h.n.dead.take() {
+		if h.detector != nil {
+			h.detector.Fenced(run.node, run.incarnation)
+		}
+	}
 }
 
 // office follows the store: begins, continues or ends being DC.

@@ -167,6 +167,7 @@ type Node struct {
 	rpc      *http.Client
 	inputs   *queue[savedInput]
 	fenced   fencing.History
+	dead     *queue[fencedRun]
 	attrs    attributes
 	meter    meter
 	manuals  *manuals
@@ -201,7 +202,7 @@ func New(cfg Config) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{
-		cfg: cfg, log: cfg.Log, store: st, started: time.Now(), inputs: newQueue[savedInput](), manuals: newManuals(),
+		cfg: cfg, log: cfg.Log, store: st, started: time.Now(), inputs: newQueue[savedInput](), dead: newQueue[fencedRun](), manuals: newManuals(),
 		hurry: make(chan struct{}, 1), kicked: make(chan struct{}, 1), ordered: make(chan struct{}),
 	}
 	n.attrs.due = make(chan struct{}, 1)
