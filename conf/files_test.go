@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -50,7 +51,8 @@ func TestUnitsAreValid(t *testing.T) {
 	}
 	out, _ := exec.Command(analyze, append([]string{"verify"}, units...)...).CombinedOutput()
 	for line := range strings.Lines(string(out)) {
-		if strings.Contains(line, "systemd/") && !strings.Contains(line, "not executable") || strings.Contains(line, "Unknown") {
+		ours := slices.ContainsFunc(units, func(u string) bool { return strings.Contains(line, u) }) // it speaks of the machine's own units too
+		if ours && !strings.Contains(line, "not executable") || strings.Contains(line, "Unknown") {
 			t.Error(strings.TrimSpace(line))
 		}
 	}
