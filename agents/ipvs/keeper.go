@@ -109,10 +109,9 @@ func (k *keeper) run(ctx context.Context) error {
 	defer cancel()
 	k.group.Go(func() { k.runner.Run(ctx) })
 	k.group.Go(func() { k.hooks.run(ctx) })
-	tick := time.NewTicker(lookMax)
+	tick := time.NewTimer(lookMin)
 	defer tick.Stop()
 	for !k.stopped {
-		tick.Reset(k.period())
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
@@ -124,8 +123,9 @@ func (k *keeper) run(ctx context.Context) error {
 			k.events.add("cluster weights: " + k.feedSays)
 		case <-k.changed:
 			k.round(time.Now())
-		case <-tick.C:
+		case <-tick.C: // however often the others come
 			k.round(time.Now())
+			tick.Reset(k.period())
 		}
 		k.answerWaiting(time.Now())
 	}

@@ -234,21 +234,21 @@ func ParseDaemonState(s string) (DaemonState, error) { return parse(daemonStates
 var daemonStates = []name[DaemonState]{{Master, "master"}, {Backup, "backup"}}
 
 // name is one way to write a value; the first of a value is the one printed.
-type name[T comparable] struct {
+type name[T ~uint8 | ~uint16] struct {
 	value T
 	text  string
 }
 
-func nameOf[T comparable](names []name[T], v T) string {
+func nameOf[T ~uint8 | ~uint16](names []name[T], v T) string {
 	for _, n := range names {
 		if n.value == v {
 			return n.text
 		}
 	}
-	return fmt.Sprintf("unknown(%v)", any(v))
+	return fmt.Sprintf("unknown(%d)", v)
 }
 
-func parse[T comparable](names []name[T], what, s string) (T, error) {
+func parse[T ~uint8 | ~uint16](names []name[T], what, s string) (T, error) {
 	var known []string
 	for _, n := range names {
 		if strings.EqualFold(n.text, s) {

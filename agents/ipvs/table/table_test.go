@@ -169,6 +169,9 @@ func TestNames(t *testing.T) {
 			t.Errorf("ParseForward(%s) = %v, %v", text, got, err)
 		}
 	}
+	if got := Family(7).String(); got != "unknown(7)" {
+		t.Errorf("an unknown family is %q", got)
+	}
 	for _, bad := range []func() error{
 		func() error { _, err := ParseProtocol("icmp"); return err },
 		func() error { _, err := ParseScheduler("best"); return err },
