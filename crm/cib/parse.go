@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"unicode/utf8"
+	"unsafe"
 
 	"github.com/tdewolff/parse/v2"
 	"github.com/tdewolff/parse/v2/xml"
@@ -42,6 +43,12 @@ func (e *SyntaxError) Error() string { return fmt.Sprintf("XML line %d: %s", e.L
 // root are dropped; comments inside become children named "#comment". White
 // space around text is not kept. The error is a [*SyntaxError].
 func Parse(doc []byte, limits ...Limit) (*Element, error) {
+	return ParseInPlace(append(make([]byte, 0, len(doc)+1), doc...), limits...)
+}
+
+// ParseInPlace is [Parse] for a caller that gives the document away and never touches it again: the lexer writes into it, and
+// the tree refers to it. That saves a copy of what may be 100 MB.
+func ParseInPlace(doc []byte, limits ...Limit) (*Element, error) {
 	p := parser{maxBytes: DefaultMaxBytes, maxDepth: DefaultMaxDepth, line: 1, names: make(map[string]string, 64)}
 	for _, l := range limits {
 		l(&p)
@@ -49,15 +56,12 @@ func Parse(doc []byte, limits ...Limit) (*Element, error) {
 	if len(doc) > p.maxBytes {
 		return nil, &SyntaxError{1, fmt.Sprintf("document of %d bytes is larger than the limit of %d", len(doc), p.maxBytes)}
 	}
-	// The lexer writes into its buffer, so it gets a copy; line ends become \n (XML 1.0, 2.11).
-	buf := make([]byte, len(doc), len(doc)+1)
-	copy(buf, doc)
-	buf = bytes.TrimPrefix(buf, []byte("\xef\xbb\xbf"))
-	if bytes.IndexByte(buf, '\r') >= 0 {
-		buf = bytes.ReplaceAll(buf, []byte("\r\n"), []byte("\n"))
-		buf = bytes.ReplaceAll(buf, []byte("\r"), []byte("\n"))
+	doc = bytes.TrimPrefix(doc, []byte("\xef\xbb\xbf"))
+	if bytes.IndexByte(doc, '\r') >= 0 { // line ends become \n (XML 1.0, 2.11)
+		doc = bytes.ReplaceAll(doc, []byte("\r\n"), []byte("\n"))
+		doc = bytes.ReplaceAll(doc, []byte("\r"), []byte("\n"))
 	}
-	p.lex = xml.NewLexer(parse.NewInputBytes(buf))
+	p.lex = xml.NewLexer(parse.NewInputBytes(doc))
 	if err := p.document(); err != nil {
 		return nil, err
 	}
@@ -326,7 +330,7 @@ func (p *parser) unescape(raw []byte) (string, error) {
 	}
 	amp := bytes.IndexByte(raw, '&')
 	if amp < 0 {
-		return string(raw), nil
+		return frozen(raw), nil
 	}
 	out := make([]byte, 0, len(raw))
 	for amp >= 0 {
@@ -346,6 +350,10 @@ func (p *parser) unescape(raw []byte) (string, error) {
 	}
 	return string(append(out, raw...)), nil
 }
+
+// frozen is a part of the document as a string, without a copy: the lexer does not write again to what it has returned, and
+// nobody else has the document. An allocation for each value would be a third of the work.
+func frozen(part []byte) string { return unsafe.String(unsafe.SliceData(part), len(part)) }
 
 func entity(name string) (rune, bool) {
 	switch name {

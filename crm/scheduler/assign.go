@@ -279,6 +279,7 @@ func (r *run) connectionAssigned(id status.ResID) {
 	} else {
 		st.shutdown = true
 	}
+	r.refresh(n.Index)
 }
 
 func (r *run) assignGroup(id status.ResID, prefer status.NodeID, stopIfFail bool) status.NodeID {

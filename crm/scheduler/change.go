@@ -115,13 +115,7 @@ func historyInterval(op *cib.Element) uint32 {
 // agentChanged restarts a resource that is now run by another agent than its history says.
 func (r *run) agentChanged(e *cib.Element, id status.ResID, n status.NodeID, active bool) bool {
 	c := r.rsc(id).Config
-	changed := false
-	for name, now := range map[string]string{"type": c.Type, "provider": c.Provider, "class": c.Class} {
-		if was := e.Get(name); was != now {
-			changed = true
-		}
-	}
-	if !changed {
+	if e.Get("type") == c.Type && e.Get("provider") == c.Provider && e.Get("class") == c.Class {
 		return false
 	}
 	if active {

@@ -52,9 +52,11 @@ func (r *run) fenceNode(n status.NodeID, reason string, priorityDelay bool) {
 			st.reset = true
 		}
 		st.unclean = true
+		r.refresh(n)
 		r.fenceAction(n, "", false, reason, false)
 	case !st.unclean:
 		st.unclean = true
+		r.refresh(n)
 		r.fenceAction(n, "", false, reason, priorityDelay)
 	}
 }

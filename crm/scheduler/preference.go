@@ -50,12 +50,12 @@ func (r *run) addColocatedScores(source, target status.ResID, nodes table, c *co
 	defer func() { r.res[source].merging = false }()
 	var work table
 	mark := r.trace.mark()
+	ours := nodes == nil // whether work may be written
 	if nodes == nil {
 		work = slices.Clone(r.allowed(source))
 		target = source
 	} else {
-		work = r.copyTable(nodes)
-		r.addMatchingScores(work, source, target, c, factor, sel&selectNonnegative != 0)
+		work, ours = r.addMatchingScores(nodes, source, target, c, factor, sel&selectNonnegative != 0)
 	}
 	if r.anyUsable(work) {
 		list := r.withThis(source)
@@ -72,18 +72,23 @@ func (r *run) addColocatedScores(source, target status.ResID, nodes table, c *co
 			}
 			more := r.addColocatedScores(other, target, work, next, factor*float32(next.score)/float32(infinity), sel)
 			if len(work) > 0 && &more[0] != &work[0] {
-				r.spare = append(r.spare, work)
+				if ours {
+					r.spare = append(r.spare, work)
+				}
+				work, ours = more, true
 			}
-			work = more
 		}
 	} else if sel&selectActive != 0 {
 		r.trace.undo(mark)
-		if nodes != nil {
+		if ours && nodes != nil {
 			r.spare = append(r.spare, work)
 		}
 		return nodes
 	}
-	if sel&selectNonnegative != 0 {
+	if sel&selectNonnegative != 0 && hasUnusable(work) {
+		if !ours {
+			work = r.copyTable(work)
+		}
 		allowUnusable(work)
 	}
 	return work
@@ -102,6 +107,10 @@ func (r *run) copyTable(t table) table {
 	return c
 }
 
+func hasUnusable(t table) bool {
+	return slices.ContainsFunc(t, func(c cell) bool { return c.score == unusable })
+}
+
 // allowUnusable gives the nodes that were not to be considered the least preference again.
 func allowUnusable(t table) table {
 	for i := range t {
@@ -112,8 +121,10 @@ func allowUnusable(t table) table {
 	return t
 }
 
-// addMatchingScores adds to each node the best score the source has on a node that agrees in the colocation's attribute.
-func (r *run) addMatchingScores(work table, source, target status.ResID, c *colocation, factor float32, onlyPositive bool) {
+// addMatchingScores adds to each node the best score the source has on a node that agrees in the colocation's attribute. It
+// copies the table if it has something to add (most resources have no preference on most nodes), and tells whether it has.
+func (r *run) addMatchingScores(nodes table, source, target status.ResID, c *colocation, factor float32, onlyPositive bool) (table, bool) {
+	work, copied := nodes, false
 	t := r.preferencesOf(source, c)
 	byName := (c.attribute == "" || c.attribute == "#uname") && r.parentOfTop(target) == status.NoRes && r.parentOfTop(source) == status.NoRes
 	for i := range work {
@@ -125,7 +136,9 @@ func (r *run) addMatchingScores(work table, source, target status.ResID, c *colo
 		case !byName:
 			best = r.bestMatchingScore(t, c, source, target, n)
 		case t[i].present && t[i].score > minusInfinity && r.nodeUsable(n):
-			best = t[i].score
+			if best = t[i].score; best == 0 {
+				continue
+			}
 		}
 		if factor < 0 && best < 0 {
 			// Being kept apart from something that cannot be there is no preference, unless the dependent has only one
@@ -150,11 +163,14 @@ func (r *run) addMatchingScores(work table, source, target status.ResID, c *colo
 			}
 		}
 		sum := add(delta, work[i].score)
-		if onlyPositive && sum < 0 && work[i].score > 0 {
-			work[i].score = unusable
+		if onlyPositive && sum < 0 && work[i].score == 0 {
 			continue
 		}
-		if onlyPositive && sum < 0 && work[i].score == 0 {
+		if !copied {
+			work, copied = r.copyTable(nodes), true
+		}
+		if onlyPositive && sum < 0 && work[i].score > 0 {
+			work[i].score = unusable
 			continue
 		}
 		work[i].score = sum
@@ -162,6 +178,7 @@ func (r *run) addMatchingScores(work table, source, target status.ResID, c *colo
 			r.trace.score(target, status.NodeID(i), delta, c.id+" (preference of "+r.rsc(source).ID+")")
 		}
 	}
+	return work, copied
 }
 
 // parentOfTop is the bundle a resource is in, NoRes for none.

@@ -55,7 +55,8 @@ type resNode struct {
 // nodeSheet is what the stages know and change about a node.
 type nodeSheet struct {
 	online, unclean, shutdown, unseen, reset bool
-	count                                    int // resources assigned
+	usable                                   bool // can run resources; see refresh
+	count                                    int  // resources assigned
 	capacity                                 map[string]int
 }
 
@@ -114,6 +115,7 @@ func newRun(s *status.Status, opts Options, t *trace) *run {
 	for i := range s.Nodes {
 		n := &s.Nodes[i]
 		r.nodes[i] = nodeSheet{online: n.Online, unclean: n.Unclean, shutdown: n.Shutdown, unseen: n.Unseen, reset: n.RemoteReset}
+		r.refresh(n.Index)
 		if len(n.Utilization) > 0 {
 			r.nodes[i].capacity = map[string]int{}
 			for k, v := range n.Utilization {
@@ -140,6 +142,7 @@ func newRun(s *status.Status, opts Options, t *trace) *run {
 		}
 	}
 	r.rootOrder = append([]status.ResID(nil), s.Roots...)
+	r.scores = make([]ScoreRecord, 0, len(r.cells)+len(r.cells)/4)
 	return r
 }
 
@@ -235,12 +238,12 @@ func (r *run) setNext(id status.ResID, role status.Role, why string) {
 }
 
 // nodeUsable tells whether a node can run resources.
-func (r *run) nodeUsable(n status.NodeID) bool {
-	if n == status.NoNode {
-		return false
-	}
+func (r *run) nodeUsable(n status.NodeID) bool { return n != status.NoNode && r.nodes[n].usable }
+
+// refresh notes whether a node can run resources, after its state has changed.
+func (r *run) refresh(n status.NodeID) {
 	st, node := &r.nodes[n], &r.s.Nodes[n]
-	return st.online && !st.shutdown && !st.unclean && !node.Standby && !node.Maintenance
+	st.usable = st.online && !st.shutdown && !st.unclean && !node.Standby && !node.Maintenance
 }
 
 // guestUsable is nodeUsable, and a guest's container must have a place.

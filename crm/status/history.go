@@ -159,6 +159,7 @@ func (u *unpacker) setNextRole(rsc *Resource, role Role, why string) {
 
 func (u *unpacker) wantStop(r ResID, n NodeID) {
 	u.want(Want{Kind: WantStop, Res: r, Node: n})
+	u.stopWanted[r] = true
 	node := &u.s.Nodes[n]
 	if !node.Online && (node.Kind != Guest || node.RemoteReset) && u.s.Resources[r].Managed && !node.Unclean {
 		u.fence(node, "stop is unrunnable", false)
@@ -451,12 +452,11 @@ func magicOf(op *cib.Element) (uuid string, transition int, ok bool) {
 
 // targetRC is the return code that was expected of an operation, -1 if its key does not say.
 func targetRC(op *cib.Element) int {
-	parts := strings.SplitN(op.Get("transition-key"), ":", 4)
-	if len(parts) != 4 {
-		return -1
-	}
-	n, err := strconv.Atoi(parts[2])
-	if err != nil {
+	_, rest, _ := strings.Cut(op.Get("transition-key"), ":")
+	_, rest, _ = strings.Cut(rest, ":")
+	rc, _, ok := strings.Cut(rest, ":")
+	n, err := strconv.Atoi(rc)
+	if !ok || err != nil {
 		return -1
 	}
 	return n

@@ -58,7 +58,7 @@ func TestRoleFromHistory(t *testing.T) {
 		{"found running though it should not be", []run{{task: "monitor", rc: 0, expected: 7}}, RoleStarted, true, false},
 		{"started", []run{start}, RoleStarted, true, false},
 		{"started and stopped", []run{start, stop}, RoleStopped, false, false},
-		{"stopped and started again", []run{start, stop, start}, RoleStarted, true, false},
+		{"stopped and started again", []run{stop, start}, RoleStarted, true, false},
 		{"start failed", []run{{task: "start", rc: 1, status: execError}}, RoleStarted, true, true},
 		{"monitor failed", []run{start, {task: "monitor", intervalMillis: 10000, rc: 1, status: execError}}, RoleStarted, true, true},
 		{"monitor timed out", []run{start, {task: "monitor", intervalMillis: 10000, rc: 1, status: execTimeout}}, RoleStarted, true, true},

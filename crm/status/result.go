@@ -53,6 +53,8 @@ type result struct {
 	interval     uint32
 	rc, expected int
 	status       int
+	probe        bool
+	impossible   bool // see maskableProbe
 }
 
 func (h *history) rsc() *Resource { return &h.s.Resources[h.res] }
@@ -93,12 +95,13 @@ func (h *history) operation(op *cib.Element) {
 	if r.task == "notify" || r.task == "meta-data" {
 		return
 	}
+	r.probe = r.task == "monitor" && r.interval == 0
+	r.impossible = r.probe && !h.s.Bundled(h.res) && maskableProbe(op)
 	expired := r.status != execNotInstalled && h.expired(r)
 	oldRC, oldExpected := r.rc, r.expected
 	h.remap(r)
-	mask := !h.s.Bundled(h.res) && maskableProbe(op)
 	switch {
-	case expired && mask && oldRC != oldExpected:
+	case expired && r.impossible && oldRC != oldExpected:
 		if h.rsc().Role <= RoleStopped {
 			h.rsc().Role = RoleUnknown
 		}
@@ -109,7 +112,7 @@ func (h *history) operation(op *cib.Element) {
 		h.s.Expired = append(h.s.Expired, op) // it has to be scheduled again
 		return
 	}
-	if mask {
+	if r.impossible {
 		h.apply(r, r.expected)
 		h.recordFailure(r)
 		h.ban(h.anonymousTop(), h.node, "probe says it cannot run here")
@@ -141,14 +144,14 @@ func (h *history) remap(r *result) {
 			}
 		}
 	}
-	if !h.s.Bundled(h.res) && maskableProbe(r.op) {
+	if r.impossible {
 		r.status, r.rc = execDone, rcNotRunning
 	}
 	if r.status != execDone && r.status != execError {
 		return
 	}
 	r.status = execDone
-	probe := isProbe(r.op)
+	probe := r.probe
 	if r.expected < 0 || r.expected != r.rc {
 		r.status = execError
 	}

@@ -45,7 +45,7 @@ func (h *history) applyState() {
 		}
 	case rsc.HistoryID != "" && strings.Contains(rsc.HistoryID, ":"):
 		rsc.HistoryID = "" // stopped: an old history's instance number means nothing
-	default:
+	case u.stopWanted[h.res]:
 		u.want(Want{Kind: WantOptionalStop, Res: h.res, Node: h.node})
 	}
 	rsc = h.rsc()

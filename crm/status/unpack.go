@@ -14,7 +14,7 @@ import (
 func Unpack(root *cib.Element, now time.Time) *Status {
 	s := &Status{Source: root, Config: model.Decode(root), Now: now, DC: NoNode,
 		nodeByName: map[string]NodeID{}, resByID: map[string]ResID{}}
-	u := &unpacker{Evaluator: s.Evaluator(), historyIDs: map[string]ResID{}, decoded: map[*model.Resource]*settings{}}
+	u := &unpacker{Evaluator: s.Evaluator(), historyIDs: map[string]ResID{}, decoded: map[*model.Resource]*settings{}, stopWanted: map[ResID]bool{}}
 	s.Quorum = True(root.Get("have-quorum"))
 	u.options()
 	s.OptionsRecheckBy, u.RecheckBy = u.RecheckBy, time.Time{}
@@ -36,6 +36,7 @@ type unpacker struct {
 	historyIDs map[string]ResID              // resources by the name their operations are recorded under
 	decoded    map[*model.Resource]*settings // what the meta attributes of a configured resource say, once for all instances
 	guests     []*model.Resource             // connection resources that guests imply
+	stopWanted map[ResID]bool                // resources with a WantStop
 	stopLater  []ResID                       // containers to stop once it is known where they run
 	failed     map[string]bool               // failed operations already listed
 }

@@ -50,7 +50,7 @@ func (r *request) timed(path string) (time.Duration, error) {
 	if err != nil {
 		return 0, exit.With(exit.NoInput, err)
 	}
-	root, err := cib.Parse(doc)
+	root, err := cib.ParseInPlace(doc)
 	if err != nil {
 		return 0, exit.Errorf(exit.NoInput, "%s: %w", path, err)
 	}

@@ -35,7 +35,7 @@ func ReadFile(path string) ([]byte, error) {
 
 // ReadAll reads and unpacks a document.
 func ReadAll(r io.Reader) ([]byte, error) {
-	packed, err := io.ReadAll(io.LimitReader(r, cib.DefaultMaxBytes+1))
+	packed, err := readAll(r)
 	if err != nil {
 		return nil, exit.With(exit.NoInput, err)
 	}
@@ -55,6 +55,19 @@ func ReadAll(r io.Reader) ([]byte, error) {
 		return nil, exit.With(exit.DataErr, err)
 	}
 	return limited(doc)
+}
+
+// readAll reads what there is, at most one byte beyond the limit, of a file into a buffer of its size: large documents would
+// else be copied again and again.
+func readAll(r io.Reader) ([]byte, error) {
+	var b bytes.Buffer
+	if f, ok := r.(*os.File); ok {
+		if st, err := f.Stat(); err == nil && st.Mode().IsRegular() {
+			b.Grow(int(min(st.Size(), cib.DefaultMaxBytes)) + bytes.MinRead)
+		}
+	}
+	_, err := b.ReadFrom(io.LimitReader(r, cib.DefaultMaxBytes+1))
+	return b.Bytes(), err
 }
 
 func limited(doc []byte) ([]byte, error) {
