@@ -66,6 +66,8 @@ type watched struct {
 	beat  Beat          // newest received; Seq 0 before the first
 	fence uint64        // incarnations up to this one were fenced
 	state nodeState
+	// losses counts how often the node was lost in this term.
+	losses int
 }
 
 type nodeState byte
@@ -216,6 +218,7 @@ func (d *Detector) Tick(now time.Duration) []Event {
 		e := Event{Node: name, Incarnation: n.beat.Incarnation, Silent: now - n.last}
 		if n.state != lost && now >= lostAt {
 			n.state = lost
+			n.losses++
 			e.Kind = NodeLost
 			d.events = append(d.events, e)
 		}
@@ -280,6 +283,14 @@ func (d *Detector) Unsettled() []string {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// Losses is how often a node was lost in this term.
+func (d *Detector) Losses(node string) int {
+	if n := d.nodes[node]; n != nil {
+		return n.losses
+	}
+	return 0
 }
 
 // Heard is the newest beat of a node and when it came; false before the first.

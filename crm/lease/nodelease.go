@@ -10,6 +10,10 @@ import (
 // answered for a whole lease.
 var ErrNoLease = errors.New("this node's lease has ended: the DC has not answered its beats")
 
+// ErrStale refuses an order that was too long on its way: the DC may have lost this node
+// since, and given what it orders to another.
+var ErrStale = errors.New("the order came too late: the beat it relies on is older than a lease")
+
 // OldTermError refuses an order of a DC that has been replaced.
 type OldTermError struct{ Order, Acknowledged uint64 }
 
@@ -24,8 +28,9 @@ type NodeLease struct {
 	node        string
 	incarnation uint64
 	seq         uint64
-	asked       []asked       // beats not yet answered, oldest first
-	end         time.Duration // of the lease; 0 before the first grant
+	asked       []asked          // beats not yet answered, oldest first
+	recent      [keepAsked]asked // beats, answered or not, by sequence
+	end         time.Duration    // of the lease; 0 before the first grant
 	dc          string
 	term        uint64 // highest acknowledged
 	dcEnd       time.Duration
@@ -80,6 +85,7 @@ func (n *NodeLease) Beat(now time.Duration, applied uint64) Beat {
 		n.asked = n.asked[1:]
 	}
 	n.asked = append(n.asked, asked{n.seq, now})
+	n.recent[n.seq%keepAsked] = asked{n.seq, now}
 	n.end = min(n.end, now+max(n.timing.NodeLease, n.promise.Restart))
 	return Beat{Node: n.node, Incarnation: n.incarnation, Seq: n.seq, Sent: now, Term: n.term, Applied: applied, Record: n.promise}
 }
@@ -145,15 +151,21 @@ func (n *NodeLease) Follow() {
 	}
 }
 
-// Order says whether an order of the term may be acted on now: nil, ErrNoLease or OldTermError.
-func (n *NodeLease) Order(now time.Duration, term uint64) error {
+// Order says whether an order of the term may be acted on now: nil, ErrNoLease, ErrStale
+// or OldTermError. beat is the newest beat the DC had from this run when it sent the
+// order; 0 is the DC's own order to itself.
+func (n *NodeLease) Order(now time.Duration, term, beat uint64) error {
 	if term < n.term {
 		return OldTermError{Order: term, Acknowledged: n.term}
 	}
 	if n.Remaining(now) == 0 {
 		return ErrNoLease
 	}
-	return nil
+	b := n.recent[beat%keepAsked]
+	if beat == 0 && n.isDC || beat > 0 && b.seq == beat && now < b.sent+n.timing.NodeLease {
+		return nil
+	}
+	return ErrStale
 }
 
 // End is the instant the right to run ends or has ended; 0 without any grant yet.

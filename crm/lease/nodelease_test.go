@@ -15,7 +15,7 @@ func answer(b Beat, term uint64) Grant {
 
 func TestNodeLeaseCountsFromTheSending(t *testing.T) {
 	n := testNode()
-	if n.Remaining(hour) != 0 || !errors.Is(n.Order(hour, 7), ErrNoLease) {
+	if n.Remaining(hour) != 0 || !errors.Is(n.Order(hour, 7, 1), ErrNoLease) {
 		t.Error("a lease before any grant")
 	}
 	b := n.Beat(hour, 1)
@@ -28,10 +28,10 @@ func TestNodeLeaseCountsFromTheSending(t *testing.T) {
 	if n.Granted(hour+110*ms, answer(b, 7)) {
 		t.Error("a repeated grant renews")
 	}
-	if err := n.Order(hour+100*ms, 7); err != nil {
+	if err := n.Order(hour+100*ms, 7, 1); err != nil {
 		t.Error(err)
 	}
-	if err := n.Order(hour+Default().NodeLease, 7); !errors.Is(err, ErrNoLease) {
+	if err := n.Order(hour+Default().NodeLease, 7, 1); !errors.Is(err, ErrNoLease) {
 		t.Errorf("an order after the end: %v", err)
 	}
 }
@@ -54,7 +54,7 @@ func TestNodeLeaseRefusesWhatIsNotItsOwn(t *testing.T) {
 	if n.Granted(hour, answer(b, 8)) {
 		t.Error("a grant of an older term was taken")
 	}
-	if err := n.Order(hour, 8); !errors.As(err, new(OldTermError)) {
+	if err := n.Order(hour, 8, 1); !errors.As(err, new(OldTermError)) {
 		t.Errorf("an order of an older term: %v", err)
 	}
 	if n.Hello(Hello{DC: "x", Term: 8}) {
@@ -129,5 +129,34 @@ func TestNodeLeaseOfTheDC(t *testing.T) {
 	n.Granted(hour+60*ms, answer(n.Beat(hour+60*ms, 1), 9))
 	if n.End() != hour+60*ms+Default().NodeLease {
 		t.Error("a follower again, and no lease from the new DC")
+	}
+}
+
+// An order lasts as long as the lease of the beat it relies on, whatever leases came since.
+func TestOrderEndsWithItsBeat(t *testing.T) {
+	n := testNode()
+	first := n.Beat(hour, 1)
+	n.Granted(hour, answer(first, 7))
+	n.Granted(hour+300*ms, answer(n.Beat(hour+300*ms, 1), 7))
+	for _, c := range []struct {
+		at   time.Duration
+		beat uint64
+		want error
+	}{
+		{300 * ms, first.Seq, nil},
+		{399 * ms, first.Seq, nil},
+		{400 * ms, first.Seq, ErrStale},
+		{400 * ms, first.Seq + 1, nil},
+		{400 * ms, first.Seq + 2, ErrStale}, // a beat that was never sent
+		{400 * ms, first.Seq + keepAsked, ErrStale},
+		{400 * ms, 0, ErrStale}, // only a DC orders itself
+	} {
+		if err := n.Order(hour+c.at, 7, c.beat); !errors.Is(err, c.want) {
+			t.Errorf("at %v, relying on beat %d: %v, want %v", c.at, c.beat, err, c.want)
+		}
+	}
+	n.Lead(8, hour+time.Second)
+	if err := n.Order(hour+400*ms, 8, 0); err != nil {
+		t.Errorf("the DC's order to itself: %v", err)
 	}
 }

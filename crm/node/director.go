@@ -32,6 +32,8 @@ type director struct {
 	orders    map[string]orders // by node
 	// gone are nodes that were lost or left and have not been ready since: nothing is sent to them.
 	gone map[string]bool
+	// losses counts how often each was lost in this term, as far as this goroutine knows.
+	losses map[string]int
 }
 
 // orders are those to one node: losing it ends their sending.
@@ -94,7 +96,7 @@ func (d *director) beforeStep(ctx context.Context, e controller.Event) {
 	case controller.Elected:
 		d.leaveOffice("another term began")
 		d.office, d.end = context.WithCancelCause(ctx)
-		d.orders, d.gone = map[string]orders{}, map[string]bool{}
+		d.orders, d.gone, d.losses = map[string]orders{}, map[string]bool{}, map[string]int{}
 		d.proposals = newQueue[controller.Propose]()
 		office, proposals := d.office, d.proposals
 		d.wait.Go(func() { d.commit(office, proposals) })
@@ -103,6 +105,7 @@ func (d *director) beforeStep(ctx context.Context, e controller.Event) {
 	case controller.NodeReady:
 		delete(d.gone, e.Node)
 	case controller.NodeLost:
+		d.losses[e.Node]++
 		d.giveUpOn(e.Node)
 	case controller.NodeLeft:
 		d.giveUpOn(e.Node)

@@ -66,6 +66,8 @@ type hearing struct {
 	silent      time.Duration // since the last beat
 	applied     uint64        // index its CIB had reached
 	incarnation uint64        // of the run that beats
+	beat        uint64        // sequence of the newest
+	losses      int           // how often it was lost in this term
 }
 
 // publishHeard tells the API and the keeping of voters who was heard when.
@@ -73,7 +75,7 @@ func (n *Node) publishHeard(d *lease.Detector, now time.Duration, nodes []string
 	out := map[string]hearing{}
 	for _, name := range nodes {
 		if b, at, ok := d.Heard(name); ok {
-			out[name] = hearing{now - at, b.Applied, b.Incarnation}
+			out[name] = hearing{now - at, b.Applied, b.Incarnation, b.Seq, d.Losses(name)}
 		}
 	}
 	n.heard.Store(&out)

@@ -298,6 +298,7 @@ func (h *heart) begin(now time.Duration) {
 	}
 	h.term = h.dc.Term
 	h.detector = lease.NewDetector(h.timing, h.n.cfg.Name, h.term, elected, former)
+	h.n.heard.Store(&map[string]hearing{}) // what was heard in an earlier office says nothing
 	h.snap, h.expected = h.n.store.Snapshot(), map[string]expectation{}
 	h.learn()
 	h.n.director.post(controller.Elected{Term: h.term, UUID: h.n.officeUUID(), CIB: h.snap.CIB, Index: h.snap.Index})
@@ -327,13 +328,14 @@ func (h *heart) detect(datagrams <-chan transport.Datagram) {
 		}
 	}
 	now := h.n.cfg.Clock()
-	for _, e := range h.detector.Tick(now) {
+	events := h.detector.Tick(now)
+	h.n.publishHeard(h.detector, now, h.nodes) // before anybody acts on the events
+	for _, e := range events {
 		h.n.director.post(h.event(e))
 	}
 	if at, ok := h.detector.Next(); ok {
 		h.recheck.Reset(max(0, at-now))
 	}
-	h.n.publishHeard(h.detector, now, h.nodes)
 }
 
 // event translates what the detector found for the controller.

@@ -32,6 +32,9 @@ type orderMessage struct {
 	// An order that was still under way when the node was fenced must not be taken
 	// by the next run.
 	Incarnation uint64 `json:"incarnation,omitempty"`
+	// Beat is the newest beat of the node that its DC had when it sent the order, which ends
+	// with the lease of that beat; 0 in the DC's orders to itself.
+	Beat uint64 `json:"beat,omitempty"`
 }
 
 // refusal is an order that had no effect. Later says that it may be taken when repeated.
@@ -65,10 +68,14 @@ func (d *director) order(o controller.Order) {
 		Op: o.Op, Shutdown: o.Shutdown, StopTimeout: stopTimeout(d.n.CIB(), o.Op),
 		StartDelay: time.Duration(number(o.Op.Meta["start_delay"])) * time.Millisecond,
 	}
+	losses := d.losses[o.Node]
 	d.wait.Go(func() {
 		giveUp := time.Now().Add(orderPatience)
 		for {
-			err := d.n.sendOrder(ctx, o.Node, m)
+			err := d.n.relyOn(&m, o.Node, losses)
+			if err == nil {
+				err = d.n.sendOrder(ctx, o.Node, m)
+			}
 			if err == nil || ctx.Err() != nil {
 				return
 			}
@@ -82,6 +89,22 @@ func (d *director) order(o controller.Order) {
 			}
 		}
 	})
+}
+
+// relyOn binds an order to the newest beat of its node. The node may have been lost
+// since the order was planned, and be back: then nobody may send it any more, and the
+// director will soon know.
+func (n *Node) relyOn(m *orderMessage, node string, losses int) error {
+	if node == n.cfg.Name {
+		return nil
+	}
+	if heard := n.heard.Load(); heard != nil {
+		if h, ok := (*heard)[node]; ok && h.losses == losses {
+			m.Beat = h.beat
+			return nil
+		}
+	}
+	return &refusal{Reason: node + " has not been heard since", Later: true}
 }
 
 // toNode is the context of orders to one node.
@@ -114,7 +137,7 @@ func (n *Node) accept(ctx context.Context, m orderMessage) *refusal {
 	if m.Incarnation != 0 && m.Incarnation != n.incarnation {
 		return &refusal{Reason: fmt.Sprintf("the order is for run %d of systoled on %s, and this is run %d", m.Incarnation, n.cfg.Name, n.incarnation)}
 	}
-	if err := n.right.order(m.DC, m.Term); err != nil {
+	if err := n.right.order(m.DC, m.Term, m.Beat); err != nil {
 		if old, ok := errors.AsType[lease.OldTermError](err); ok {
 			return &refusal{Reason: err.Error(), Term: old.Acknowledged}
 		}

@@ -2,9 +2,11 @@ package node
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"systole/crm/controller"
+	"systole/resources"
 )
 
 // An order that was under way while its node was fenced is not for the node that comes back.
@@ -14,6 +16,43 @@ func TestOrderForAnEarlierRunIsRefused(t *testing.T) {
 	if refused == nil || refused.Later {
 		t.Errorf("order for another run: %+v, want a refusal for good", refused)
 	}
+}
+
+// An order is held up on its way; its node is lost, and back in the same run. What the order
+// would start has been given to another node.
+func TestLateOrderIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := grow(t, 3, 1, noFencing...)
+		holder := c.holder("r1")
+		var n *testNode
+		for _, o := range c.nodes {
+			if o != holder && o != c.dc() {
+				n = o
+			}
+		}
+		c.until("it holds a lease", func() bool { return n.Remaining() > 0 })
+		dc := c.dc()
+		late := orderMessage{DC: dc.name, Term: dc.Store().DC().Term, Incarnation: n.incarnation, Key: "1:1:0:late",
+			Op: resources.Op{Instance: "r1", Resource: "r1", Node: n.name, Action: resources.ActionStart, Agent: resources.AgentID{Class: "ocf", Provider: "test", Type: "Toy"}}}
+		if err := dc.relyOn(&late, n.name, 0); err != nil {
+			t.Fatal(err)
+		}
+		c.net.Isolate(n.addr())
+		c.until("it is lost", func() bool { return controller.Gone(c.dc().CIB(), n.name) })
+		c.net.HealAll()
+		c.until("it is back", func() bool { return n.Remaining() > 0 && c.settled() })
+		if r := n.accept(t.Context(), late); r == nil {
+			t.Error("the late order is taken")
+		}
+		if err := dc.relyOn(&late, n.name, 0); err == nil {
+			t.Error("an order planned before the loss is renewed after it")
+		}
+		time.Sleep(time.Second)
+		c.neverTwice()
+		if on := c.world.where("r1"); len(on) != 1 {
+			t.Errorf("r1 runs on %v", on)
+		}
+	})
 }
 
 // What is planned for a node whose loss is already known is not sent: it would wait for the node's return.

@@ -83,12 +83,12 @@ func (r *right) beat(applied uint64) lease.Beat {
 }
 
 // order says whether an order of the term may be acted on, and acknowledges the term.
-func (r *right) order(dc string, term uint64) error {
+func (r *right) order(dc string, term, beat uint64) error {
 	now := r.clock()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.lease.Acknowledge(dc, term)
-	return r.lease.Order(now, term)
+	return r.lease.Order(now, term, beat)
 }
 
 func (r *right) hello(h lease.Hello) bool {
