@@ -86,21 +86,23 @@ func (d *Diary) Refusals() []error {
 	return slices.Clone(d.last)
 }
 
-// Write writes at a pace, and visits the front page, until ctx is done.
+// Write writes at a pace, and visits the front page, until ctx is done. What is under
+// way then is brought to its end.
 func (d *Diary) Write(ctx context.Context, p Pace) {
 	p = p.withDefaults()
+	under := context.WithoutCancel(ctx)
 	var all sync.WaitGroup
 	all.Go(func() {
-		every(ctx, p.Post, func(n int) { d.post(ctx, n%p.Picture == 0) })
+		every(ctx, p.Post, func(n int) { d.post(under, n%p.Picture == 0) })
 	})
 	for range p.Writers {
 		all.Go(func() {
-			every(ctx, p.Comment*time.Duration(p.Writers), func(int) { d.comment(ctx) })
+			every(ctx, p.Comment*time.Duration(p.Writers), func(int) { d.comment(under) })
 		})
 	}
 	for range 4 {
 		all.Go(func() {
-			every(ctx, 400*time.Millisecond, func(int) { d.visit(ctx) })
+			every(ctx, 400*time.Millisecond, func(int) { d.visit(under) })
 		})
 	}
 	all.Wait()

@@ -28,9 +28,10 @@ type Account struct{ User, Password, Email string }
 
 // Editor talks to one site.
 type Editor struct {
-	base string // http://ADDRESS, without a slash at the end
-	who  Account
-	http *http.Client
+	base     string // http://ADDRESS, without a slash at the end
+	who      Account
+	http     *http.Client
+	patience time.Duration
 
 	mu    sync.Mutex
 	nonce string // what a logged-in browser shows the REST interface
@@ -38,14 +39,17 @@ type Editor struct {
 
 // patience bounds one request. A person waits longer; what is measured is whether an
 // answer came at all, and a request that hangs must not hide the next one's success.
-const patience = 10 * time.Second
+// Installing makes all tables.
+const (
+	patience        = 10 * time.Second
+	installPatience = 60 * time.Second
+)
 
 // New makes an editor of the site at base, as "http://192.0.2.80".
 func New(base string, who Account) *Editor {
 	jar, _ := cookiejar.New(nil) // fails only with options
-	return &Editor{base: strings.TrimSuffix(base, "/"), who: who, http: &http.Client{
+	return &Editor{base: strings.TrimSuffix(base, "/"), who: who, patience: patience, http: &http.Client{
 		Jar:     jar,
-		Timeout: patience,
 		// Every request is a new connection: a real visitor after a fail-over has none.
 		Transport: &http.Transport{DisableKeepAlives: true},
 		CheckRedirect: func(_ *http.Request, via []*http.Request) error {
@@ -71,6 +75,8 @@ func (e *Editor) do(ctx context.Context, method, path string, header http.Header
 	if strings.HasPrefix(path, "/") {
 		target = e.base + path
 	}
+	ctx, cancel := context.WithTimeout(ctx, e.patience)
+	defer cancel()
 	q, err := http.NewRequestWithContext(ctx, method, target, bytes.NewReader(body))
 	if err != nil {
 		return nil, nil, err
@@ -101,7 +107,8 @@ func (e *Editor) form(ctx context.Context, path string, fields url.Values, want 
 
 // Install fills in the installation page of a new site.
 func (e *Editor) Install(ctx context.Context, title string) error {
-	page, _, err := e.form(ctx, "/wp-admin/install.php?step=2", url.Values{
+	patient := &Editor{base: e.base, http: e.http, patience: installPatience}
+	page, _, err := patient.form(ctx, "/wp-admin/install.php?step=2", url.Values{
 		"weblog_title": {title}, "user_name": {e.who.User}, "admin_password": {e.who.Password}, "admin_password2": {e.who.Password},
 		"pw_weak": {"on"}, "admin_email": {e.who.Email}, "Submit": {"Install WordPress"}, "language": {""},
 	}, http.StatusOK)
@@ -188,9 +195,11 @@ func (e *Editor) Comment(ctx context.Context, post int, text string) error {
 	return err
 }
 
-// Read fetches a page or a picture as a visitor sees it; path is absolute or begins with "/".
+// Read fetches a page or a picture as a visitor sees it, who is not logged in; path is
+// absolute or begins with "/".
 func (e *Editor) Read(ctx context.Context, path string) ([]byte, error) {
-	page, _, err := e.do(ctx, http.MethodGet, path, nil, nil, http.StatusOK)
+	visitor := &Editor{base: e.base, patience: e.patience, http: &http.Client{Transport: e.http.Transport}}
+	page, _, err := visitor.do(ctx, http.MethodGet, path, nil, nil, http.StatusOK)
 	return page, err
 }
 
