@@ -29,6 +29,7 @@ import (
 	"systole/crm/controller"
 	"systole/crm/fencing"
 	"systole/crm/lease"
+	"systole/crm/lvs/doctor"
 	"systole/crm/membership"
 	"systole/crm/metrics"
 	"systole/crm/node"
@@ -190,9 +191,10 @@ func (d *daemon) build(local net.Listener, realtime string, stop context.CancelC
 	d.admin = cluster.NewServer(cluster.ServerOptions{
 		Dir: d.dir, Host: d.node.Host(), Reload: d.reload, Log: d.log.With("part", "cluster"), Peers: d.peerClient(),
 	})
+	lvs := doctor.NewServer(doctor.ServerOptions{Node: d.id.Node, Members: d.dir.Members, Peers: d.peerClient()})
 	d.node.Mount(node.Administration{
-		Admin:   either(secret.AdminPrefix, d.secrets.AdminHandler(), d.admin.AdminHandler()),
-		Peers:   either(secret.PeerPrefix, d.secrets.PeerHandler(), d.admin.PeerHandler()),
+		Admin:   either(doctor.AdminPrefix, lvs.AdminHandler(), either(secret.AdminPrefix, d.secrets.AdminHandler(), d.admin.AdminHandler())),
+		Peers:   either(doctor.PeerPrefix, lvs.PeerHandler(), either(secret.PeerPrefix, d.secrets.PeerHandler(), d.admin.PeerHandler())),
 		Joining: d.admin.JoinHandler(), Prefix: cluster.PeerPrefix,
 	})
 	return nil

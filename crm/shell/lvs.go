@@ -32,6 +32,10 @@ func lvsCommands() []*command {
 			long: "Connections that are there go on. It lasts until crm lvs undrain, over reboots of the node too; with reboot, until the node's next.", example: "crm lvs drain web-1"},
 		{name: "undrain", args: "NODE…", short: "Let directors use nodes again", min: 1, max: -1, changes: true, run: lvsUndrain, complete: theNodes},
 		{name: "weight", args: "NODE NUMBER|-", short: "Set a node's weight, instead of the configured one; - is the configured one again", min: 2, max: 2, raw: true, changes: true, run: lvsWeight, complete: theNodes, example: "crm lvs weight web-1 50\ncrm lvs weight web-1 -"},
+		{name: "doctor", args: "[--local [--questions FILE]] [-o json]", short: "Find what breaks load balancing, on all nodes", flags: lvsDoctorFlags, run: lvsDoctor,
+			long: "Every node is asked for its addresses, settings, routes and modules, and who on its links has the virtual addresses; services are tried from nodes that could be clients. " +
+				"What the site should be is read from the tables of the active directors. Nothing is changed. The exit status is 0 when nothing is wrong and 113 when something is.",
+			example: "crm lvs doctor\ncrm lvs doctor -o json"},
 		{name: "feed", short: "Print what each node is to take, now and after every change (for directors)", run: lvsFeed,
 			long: "A table is lines NODE WEIGHT, where WEIGHT is drain, a number, or - for the configured one; an empty line ends it."},
 	}
@@ -96,15 +100,14 @@ func lvsSave(ctx context.Context, c *call) error {
 }
 
 func lvsRestore(ctx context.Context, c *call) error {
-	in := c.io.In
-	if len(c.args) == 1 && c.args[0] != "-" {
-		text, err := source.ReadFile(c.args[0])
-		if err != nil {
-			return err
-		}
-		in = bytes.NewReader(text)
+	if len(c.args) == 0 {
+		c.args = []string{"-"}
 	}
-	return c.ipvsadm(ctx, in, "--restore")
+	text, err := readInput(c, c.args[0])
+	if err != nil {
+		return err
+	}
+	return c.ipvsadm(ctx, bytes.NewReader(text), "--restore")
 }
 
 func lvsZero(ctx context.Context, c *call) error {
