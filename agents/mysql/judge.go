@@ -81,7 +81,7 @@ func Judge(f Facts) (Verdict, error) {
 		}
 		line = f.Instances
 	}
-	best, found := furthest(line)
+	best, found := furthest(line, f.Self)
 	if !found {
 		if !f.Accept {
 			return Verdict{}, fmt.Errorf("the histories of %s differ, none holds all: rebuild all but one", describe(line))
@@ -112,14 +112,14 @@ func lineage(f Facts, last Note, known bool) (line []Instance) {
 	return line
 }
 
-// furthest is the instance that covers all others.
-func furthest(line []Instance) (best Instance, found bool) {
+// furthest is an instance that covers all others: self, if it does.
+func furthest(line []Instance, self string) (best Instance, found bool) {
 	for _, i := range line {
-		if !slices.ContainsFunc(line, func(other Instance) bool { return !i.reach().Covers(other.reach()) }) {
-			return i, true
+		if !slices.ContainsFunc(line, func(other Instance) bool { return !i.reach().Covers(other.reach()) }) && (!found || i.Node == self) {
+			best, found = i, true
 		}
 	}
-	return best, false
+	return best, found
 }
 
 // complete says why nothing that was confirmed to a client is missing.
@@ -155,6 +155,7 @@ func complete(f Facts, line []Instance, best Instance, node string, last Note, k
 	if len(in) == 0 {
 		return "", fmt.Errorf("no replica had caught up with the last primary, %s, which is not here", node)
 	}
+	slices.Sort(in)
 	return fmt.Sprintf("all that %s confirmed was confirmed by %s first", node, strings.Join(in, " or ")), nil
 }
 
@@ -182,16 +183,15 @@ func Joins(self, primary Instance) error {
 	diverged := func(format string, args ...any) error {
 		return DivergedError{self.Node, primary.Node, fmt.Sprintf(format, args...)}
 	}
-	for _, p := range primary.History {
-		switch {
-		case p.Term == self.Term && p.Nonce != self.Nonce:
-			return diverged("a promotion %d of its own", p.Term)
-		case p.Term == self.Term+1 && !p.At.Covers(self.Applied):
-			return diverged("transactions up to %q after %q, where promotion %d of %s began,", self.Applied, p.At, p.Term, p.Node)
-		}
+	shared := slices.IndexFunc(primary.History, func(p Promotion) bool { return p.Term == self.Term && p.Nonce == self.Nonce })
+	if shared < 0 && self.Term > 0 {
+		return diverged("a promotion %d of its own", self.Term)
 	}
-	if self.Term > primary.Term {
-		return diverged("promotion %d", self.Term)
+	if shared+1 == len(primary.History) {
+		return nil // both are in the same term, which one server wrote
+	}
+	if next := primary.History[shared+1]; !next.At.Covers(self.Applied) {
+		return diverged("transactions up to %q after %q, where promotion %d of %s began,", self.Applied, next.At, next.Term, next.Node)
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -69,7 +70,33 @@ func (g *registry) Kept(context.Context, resources.Op) (map[string]map[string]st
 
 func (g *registry) Active(context.Context, resources.Op) ([]string, error) { return g.active, nil }
 
-// instance is a real server of the test, in a directory of its own.
+// template is a data directory as it is made, once for all tests.
+var template struct {
+	once sync.Once
+	dir  string
+	err  error
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if template.dir != "" {
+		os.RemoveAll(template.dir)
+	}
+	os.Exit(code)
+}
+
+func makeTemplate() {
+	if template.dir, template.err = os.MkdirTemp("", "my-template"); template.err != nil {
+		return
+	}
+	s, err := read(resources.Op{Params: map[string]string{"datadir": template.dir, "user": "root", "group": "root"}})
+	if err == nil {
+		err = s.install(context.Background(), ids{0, 0})
+	}
+	template.err = err
+}
+
+// machine is a real server of the test, in a directory of its own.
 type machine struct {
 	t      *testing.T
 	agent  Agent
@@ -102,11 +129,15 @@ func newMachine(t *testing.T, node string) *machine {
 	m := &machine{t: t, dir: dir, params: map[string]string{
 		"config": "/nonexistent", "datadir": filepath.Join(dir, "data"), "user": "root", "group": "root",
 		"log": filepath.Join(dir, "error.log"), "pid": filepath.Join(dir, "pid"), "socket": filepath.Join(dir, "sock"),
-		"enable_creation": "true", "additional_parameters": "--skip-networking --innodb-buffer-pool-size=8M --innodb-log-file-size=8M --innodb-fast-shutdown=1",
+		"additional_parameters": "--skip-networking --innodb-buffer-pool-size=8M --innodb-log-file-size=8M --innodb-fast-shutdown=1",
 	}}
 	m.op = resources.Op{Resource: "db", Instance: "db", Node: node, Timeout: time.Minute, Interval: time.Second}
-	if err := os.Mkdir(m.params["datadir"], 0o755); err != nil {
-		t.Fatal(err)
+	template.once.Do(makeTemplate)
+	if template.err != nil {
+		t.Fatal(template.err)
+	}
+	if out, err := exec.Command("cp", "-a", "--sparse=always", template.dir, m.params["datadir"]).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
 	}
 	t.Cleanup(m.kill)
 	return m
@@ -238,7 +269,7 @@ func TestStartSaysWhatIsWrong(t *testing.T) {
 	m.do(resources.ActionStop, resources.OK)
 }
 
-// trio is a promotable clone on as many nodes as are named.
+// clone is a promotable clone on as many nodes as are named.
 type clone struct {
 	*registry
 	t        *testing.T
@@ -354,4 +385,106 @@ func TestFailover(t *testing.T) {
 	if n := c.note("a"); n.Term != 3 {
 		t.Errorf("note of a: %v", n)
 	}
+}
+
+// A former primary that wrote something nobody else has is kept out, and says so.
+func TestDivergedPrimaryIsKeptOut(t *testing.T) {
+	c := newClone(t, "a", "b")
+	a, b := c.machines["a"], c.machines["b"]
+	for _, m := range c.machines {
+		m.params["semi_sync"] = "false"
+	}
+	c.running("a", "b")
+	a.do(resources.ActionStart, resources.OK)
+	b.do(resources.ActionStart, resources.OK)
+	a.do(resources.ActionPromote, resources.OK)
+	a.exec("CREATE DATABASE shop")
+	a.exec("CREATE TABLE shop.t (n INT PRIMARY KEY)")
+	c.settle("b follows", func() bool { return b.has("shop.t") }, "b")
+	b.exec("STOP SLAVE") // the network between them breaks
+	a.exec("INSERT INTO shop.t VALUES (1)")
+	a.kill()
+
+	// Nothing proves that b has everything, and it has not.
+	c.running("b")
+	if res := b.do(resources.ActionPromote, resources.ErrGeneric); !strings.Contains(res.Reason, "ran without a replica that confirmed") || !strings.Contains(res.Reason, "accept_data_loss") {
+		t.Errorf("reason %q", res.Reason)
+	}
+	if got := b.word("SELECT @@global.read_only"); got != "1" {
+		t.Fatal("b was refused and may be written")
+	}
+	b.params["accept_data_loss"] = "true"
+	b.do(resources.ActionPromote, resources.OK)
+	b.exec("INSERT INTO shop.t VALUES (2)")
+	b.exec("INSERT INTO shop.t VALUES (3)")
+	if !strings.Contains(c.log.String(), "promoted without proof") {
+		t.Error("the loss is not in the log")
+	}
+
+	c.running("a", "b")
+	res := a.do(resources.ActionStart, resources.ErrPerm)
+	if !strings.Contains(res.Reason, "fenced out") || !strings.Contains(res.Reason, "rebuild") {
+		t.Errorf("reason %q", res.Reason)
+	}
+	a.probe(resources.NotRunning)
+}
+
+// The one that is promoted need not be the most advanced: it fetches the rest first.
+func TestPromotionCatchesUpFirst(t *testing.T) {
+	c := newClone(t, "a", "b", "d")
+	a, b, d := c.machines["a"], c.machines["b"], c.machines["d"]
+	c.running("a", "b", "d")
+	for _, m := range []*machine{a, b, d} {
+		m.do(resources.ActionStart, resources.OK)
+	}
+	a.do(resources.ActionPromote, resources.OK)
+	a.exec("CREATE DATABASE shop")
+	a.exec("CREATE TABLE shop.t (n INT PRIMARY KEY)")
+	c.settle("both hold everything", func() bool { return c.protected("b")() && c.protected("d")() }, "a", "b", "d")
+	b.exec("STOP SLAVE")
+	a.exec("INSERT INTO shop.t VALUES (1)") // confirmed by d
+	a.kill()
+	c.running("b", "d")
+	b.do(resources.ActionPromote, resources.OK)
+	if got := b.word("SELECT COUNT(*) FROM shop.t"); got != "1" {
+		t.Errorf("b has %q rows", got)
+	}
+	if !strings.Contains(c.log.String(), "confirmed by b or d first") {
+		t.Error("the proof is not in the log")
+	}
+
+	// With d gone as well, what d alone may have confirmed is missed.
+	c.settle("d follows b", c.protected("d"), "b", "d")
+	d.do(resources.ActionStop, resources.OK)
+	c.running("b")
+	c.settle("b goes on alone", func() bool { return len(c.note("b").With) == 0 }, "b")
+	b.exec("INSERT INTO shop.t VALUES (2)")
+}
+
+// A replica that is cut off resigns before commits stop waiting for it.
+func TestCutOffReplicaResigns(t *testing.T) {
+	c := newClone(t, "a", "b")
+	a, b := c.machines["a"], c.machines["b"]
+	c.running("a", "b")
+	a.do(resources.ActionStart, resources.OK)
+	b.do(resources.ActionStart, resources.OK)
+	a.do(resources.ActionPromote, resources.OK)
+	c.settle("b holds everything", c.protected("b"), "a", "b")
+	b.exec("STOP SLAVE IO_THREAD")
+	c.settle("a sees it", func() bool { m, _ := c.note("a").Member("b"); return m.Leaving }, "a")
+	if got := a.word("SELECT @@global.rpl_semi_sync_master_enabled"); got != "1" {
+		t.Error("a does not wait any more, and b has not resigned")
+	}
+	b.do(resources.ActionMonitor, resources.OK)
+	if n := c.note("b"); n.State != StateOut {
+		t.Errorf("note of b: %v", n)
+	}
+	a.do(resources.ActionMonitor, resources.RunningPromoted)
+	a.exec("CREATE DATABASE shop") // alone
+	c.settle("b is back", c.protected("b"), "a", "b")
+}
+
+func (m *machine) has(table string) bool {
+	_, err := m.db().ExecContext(m.t.Context(), "SELECT 1 FROM "+table+" LIMIT 1")
+	return err == nil
 }

@@ -57,6 +57,14 @@ type Member struct {
 	Leaving bool
 }
 
+// String is the member as a note has it.
+func (m Member) String() string {
+	if m.Leaving {
+		return fmt.Sprintf("%s:%d:leaving", m.Node, m.Gen)
+	}
+	return fmt.Sprintf("%s:%d", m.Node, m.Gen)
+}
+
 // Is tells whether a note is about the same promotion.
 func (n Note) Is(term uint64, nonce string) bool { return n.Term == term && n.Nonce == nonce }
 
@@ -77,11 +85,7 @@ func (n Note) String() string {
 	case RolePrimary:
 		var with []string
 		for _, m := range n.With {
-			s := fmt.Sprintf("%s:%d", m.Node, m.Gen)
-			if m.Leaving {
-				s += ":leaving"
-			}
-			with = append(with, s)
+			with = append(with, m.String())
 		}
 		fmt.Fprintf(&b, " at=%s gen=%d with=%s", n.At, n.Gen, strings.Join(with, ","))
 	case RoleDemoted:
