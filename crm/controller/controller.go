@@ -37,12 +37,9 @@ func (s State) String() string { return [...]string{"off", "waiting", "idle", "r
 
 // Times that have no option of their own.
 const (
-	// holdOff keeps a refused order or a failed fencing from making a new plan
-	// every millisecond; chosen as a human's "at once".
+	// holdOff keeps a refused order from making a new plan every millisecond;
+	// chosen as a human's "at once".
 	holdOff = time.Second
-	// maxFenceFailures is Pacemaker's stonith-max-attempts: after as many
-	// failures in a row a target is left alone until something changes.
-	maxFenceFailures = 10
 	// defaultDeadTime is dc-deadtime's default: how long a new cluster waits for
 	// nodes it has never seen before it fences them (startup-fencing).
 	defaultDeadTime = 20 * time.Second
@@ -73,12 +70,12 @@ type Controller struct {
 
 	proposals  map[int]proposal
 	proposalID int
-	grace      time.Time // until when nodes never seen may still come before they count as lost
-	sweeping   int       // proposals of sweep not yet answered
-	// fenceFailures counts failures in a row by target.
-	fenceFailures map[string]int
+	grace      time.Time            // until when nodes never seen may still come before they count as lost
+	sweeping   int                  // proposals of sweep not yet answered
+	unfenced   map[string]*attempts // failures in a row, by target
 
-	effects []Effect // of the Step under way
+	now     time.Time // of the Step under way
+	effects []Effect  // of the Step under way
 }
 
 // proposal is one that was not answered yet.
@@ -96,7 +93,7 @@ func New(node string, plan Planner) *Controller {
 // Step takes one event and returns what must be done about it, in order. Now is
 // the wall clock: rules are evaluated with it.
 func (c *Controller) Step(e Event, now time.Time) []Effect {
-	c.effects = nil
+	c.effects, c.now = nil, now
 	if el, ok := e.(Elected); ok {
 		c.elected(el, now)
 	}
@@ -152,6 +149,9 @@ func (c *Controller) Wake() time.Time {
 	if c.cause != "" {
 		return c.notUntil
 	}
+	if again := c.fenceAgain(); !again.IsZero() && again.Before(c.recheck) {
+		return again
+	}
 	return c.recheck
 }
 
@@ -159,7 +159,7 @@ func (c *Controller) elected(e Elected, now time.Time) {
 	*c = Controller{
 		node: c.node, plan: c.plan,
 		state: Waiting, term: e.Term, uuid: e.UUID, cib: e.CIB, index: e.Index,
-		nodes: map[string]*member{}, proposals: map[int]proposal{}, fenceFailures: map[string]int{},
+		nodes: map[string]*member{}, proposals: map[int]proposal{}, unfenced: map[string]*attempts{}, now: now,
 		cause: "this node became DC",
 		grace: now.Add(interval(e.CIB, "dc-deadtime", defaultDeadTime)),
 	}
@@ -209,7 +209,9 @@ func (c *Controller) advance(now time.Time) {
 			c.finish(now)
 		case c.cause == "" && !c.recheck.IsZero() && !now.Before(c.recheck):
 			c.cause = "time for a recheck"
-			clear(c.fenceFailures)
+			clear(c.unfenced)
+		case c.cause == "" && c.fenceDue():
+			c.cause = fenceRetry
 		case c.cause == "" || now.Before(c.notUntil) || c.unwritten():
 			return
 		default:
@@ -245,14 +247,14 @@ func (c *Controller) makePlan(now time.Time) {
 	c.state = Running
 	c.run = &run{Run: transition.NewRun(p.Graph), graph: p.Graph, orders: map[transition.ActionID]Order{}}
 	c.effects = append(c.effects, SaveInput{Transition: c.transition, CIB: c.cib, Now: now})
-	c.say(Info, "transition started", "transition", c.transition, "trigger", trigger,
+	c.say(c.voice(), "transition started", "transition", c.transition, "trigger", trigger,
 		"actions", len(p.Graph.Synapses), "changes", p.Changes)
 }
 
 // finish ends a transition that is over and asks for a new plan unless it completed.
 func (c *Controller) finish(now time.Time) {
 	state, counts := c.run.State(), c.run.Counts()
-	level := Info
+	level := c.voice()
 	switch state {
 	case transition.Complete: // what it brought about was planned for; only a new fact makes a new plan
 		c.forgetOwned()
@@ -260,7 +262,7 @@ func (c *Controller) finish(now time.Time) {
 		level = Warn
 		c.cause = "" // the same plan would stall again; wait for a new fact or the recheck
 	default:
-		if c.cause == "" && !c.run.gaveUp {
+		if c.cause == "" && !c.run.unfenced {
 			c.cause = "transition " + state.String()
 		}
 	}

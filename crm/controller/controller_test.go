@@ -146,14 +146,25 @@ func TestFailedFencingIsTriedAgainLater(t *testing.T) {
 	s.plans = slices.Repeat([]func(*transition.Graph){fence}, 100)
 	s.step(NodeLost{Node: "b"})
 	s.commit()
+	var waits []time.Duration
+	s.saw()
 	for range maxFenceFailures {
 		f := s.fences[len(s.fences)-1]
 		s.step(FenceDone{Target: "b", Transition: f.Transition, Action: f.ID, Reason: "no power"})
-		if at := s.ctl.Wake(); !at.After(s.now) {
-			t.Fatal("tried again at once")
+		waits = append(waits, s.ctl.Wake().Sub(s.now))
+		s.now = s.ctl.Wake()
+		if len(waits) < maxFenceFailures {
+			s.step(Tick{})
 		}
-		s.now = s.now.Add(holdOff)
-		s.step(Tick{})
+	}
+	for i, want := range []time.Duration{1, 2, 4, 8, 16, 16} {
+		if waits[i] != want*time.Second {
+			t.Errorf("wait %d is %v, want %v s", i, waits[i], want)
+		}
+	}
+	if warnings := slices.DeleteFunc(s.saw(), func(l string) bool { return !strings.HasPrefix(l, "warn") }); !slices.Equal(warnings, []string{
+		"warn fencing failed", "warn fencing given up until the configuration changes or the recheck"}) {
+		t.Errorf("warnings %q", warnings)
 	}
 	if len(s.fences) != maxFenceFailures {
 		t.Errorf("fenced %d times, want %d", len(s.fences), maxFenceFailures)
@@ -168,6 +179,26 @@ func TestFailedFencingIsTriedAgainLater(t *testing.T) {
 	}
 	if _, ordered := s.orders["start r a"]; ordered {
 		t.Error("r was started although b was never fenced")
+	}
+}
+
+// What else happens is answered at once, and is no reason to shoot before the time.
+func TestFailedFencingHoldsUpNothingElse(t *testing.T) {
+	s := newScript(t, "a b c")
+	s.elect("a", "b", "c")
+	s.next(chain("stonith b"))
+	s.step(NodeLost{Node: "b"})
+	s.commit()
+	s.step(FenceDone{Target: "b", Transition: s.fences[0].Transition, Action: s.fences[0].ID, Reason: "no power"})
+	s.next(func(g *transition.Graph) { chain("stonith b", "start r a")(g); g.Synapses[1].Inputs = nil })
+	s.step(Reconsider{Cause: "a test"})
+	s.commit()
+	if _, ordered := s.orders["start r a"]; !ordered || len(s.fences) != 1 || s.ctl.state != Running {
+		t.Errorf("orders %v, fenced %d times, want the start and no second shot", s.orders, len(s.fences))
+	}
+	s.result("start r a", resources.OK)
+	if at := s.ctl.Wake(); s.ctl.state != Idle || at.Sub(s.now) != holdOff {
+		t.Errorf("%s, awake in %v; want idle until the next attempt", s.ctl.state, at.Sub(s.now))
 	}
 }
 

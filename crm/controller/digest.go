@@ -37,7 +37,7 @@ func (c *Controller) news(old, new *cib.CIB) (cause string) {
 	}
 	if old.Configuration() != new.Configuration() {
 		note("configuration changed to %s", new.Version())
-		clear(c.fenceFailures)
+		clear(c.unfenced)
 	}
 	if old.Status() == new.Status() {
 		return cause

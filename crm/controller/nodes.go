@@ -47,7 +47,7 @@ func (c *Controller) nodeReady(e NodeReady) {
 	m.found, m.proven, m.incarnation = ready, false, e.Incarnation
 	m.fenced, m.leaving, m.ran = false, false, nil
 	m.policy, m.giveUp, m.restart, m.recorded = e.Policy, e.GiveUp, e.Restart, e.Policy != ""
-	delete(c.fenceFailures, e.Node)
+	delete(c.unfenced, e.Node)
 	c.sweep(e.Node)
 	if was == lost {
 		c.say(Info, "node is back", "node", e.Node)

@@ -15,11 +15,12 @@ type run struct {
 	graph *transition.Graph
 	// orders are those sent, or waiting for their pending record, by action.
 	orders map[transition.ActionID]Order
-	// refused says that an order was refused or a fencing failed: plan again,
-	// but not at once.
+	// refused says that an order was refused: plan again, but not at once.
 	refused bool
-	// gaveUp says that a fencing was not even tried any more.
-	gaveUp bool
+	// unfenced says that a fencing failed: the next attempt makes the next plan.
+	unfenced bool
+	// tooSoon are fencings whose next attempt is not due; see endTooSoon.
+	tooSoon []transition.ActionID
 }
 
 // walk starts everything that may start now, in as many passes as there is
@@ -41,6 +42,7 @@ func (c *Controller) walk(now time.Time) {
 			c.propose(Pending{Orders: record}, proposal{action: record})
 		}
 	}
+	c.endTooSoon()
 }
 
 // start carries one action out, or returns its order if that must first be on
@@ -101,10 +103,8 @@ func mayActivate(a resources.Action) bool {
 func (c *Controller) startCluster(a *transition.Action) {
 	switch a.Task {
 	case transition.TaskFence:
-		if c.fenceFailures[a.Node] >= maxFenceFailures {
-			c.say(Warn, "fencing given up until the configuration changes or the recheck", "target", a.Node, "failures", c.fenceFailures[a.Node])
-			c.run.gaveUp = true
-			c.run.Confirm(a.ID, transition.ActionFailed) // no cause for another plan
+		if !c.mayFence(a.Node) {
+			c.run.tooSoon = append(c.run.tooSoon, a.ID)
 			return
 		}
 		c.effects = append(c.effects, Fence{
@@ -227,33 +227,6 @@ func (c *Controller) done(e Done) {
 	}
 	if _, sent := c.run.orders[e.Key.Action]; sent {
 		c.confirm(e.Key.Action, transition.Succeeded)
-	}
-}
-
-func (c *Controller) fenced(e FenceDone) {
-	if !e.OK {
-		c.fenceFailures[e.Target]++
-		c.say(Warn, "fencing failed", "target", e.Target, "reason", e.Reason, "failures", c.fenceFailures[e.Target])
-		if c.run != nil && e.Transition == c.transition && e.Action != 0 {
-			c.run.refused = true
-			c.confirm(e.Action, transition.ActionFailed)
-		}
-		return
-	}
-	delete(c.fenceFailures, e.Target)
-	c.say(Info, "fenced", "target", e.Target)
-	if !e.On {
-		m := c.member(e.Target)
-		m.found, m.proven, m.fenced = lost, true, true
-		c.rememberOwned(e.Target)
-		c.abandon(e.Target)
-		if e.Transition != c.transition || e.Action == 0 {
-			c.want("node " + e.Target + " was fenced")
-		}
-		return // the action is confirmed when the CIB shows it: cibChanged
-	}
-	if c.run != nil && e.Transition == c.transition {
-		c.confirm(e.Action, transition.Succeeded)
 	}
 }
 
