@@ -90,7 +90,7 @@ func (a *Server) furnish(infodir string) error {
 	return nil
 }
 
-// letGo unmounts the recovery directory.
+// letGo unmounts the recovery directory, and nothing it may have covered.
 func (a *Server) letGo(ctx context.Context, s server) error {
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
@@ -103,8 +103,8 @@ func (a *Server) letGo(ctx context.Context, s server) error {
 		if !ok {
 			return nil
 		}
-		if ours, other, err := a.bound(s); err != nil || !ours {
-			return errors.Join(fmt.Errorf("%s is mounted on %s, not %s: unmount it", other, a.paths.lib, s.infodir), err)
+		if ours, _, err := a.bound(s); err != nil || !ours {
+			return err
 		}
 		for _, b := range t.Below(a.paths.lib) {
 			if err := unix.Unmount(b.Point, unix.UMOUNT_NOFOLLOW); err != nil {

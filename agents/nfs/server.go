@@ -72,10 +72,12 @@ func (a *Server) Execute(ctx context.Context, op resources.Op) resources.Result 
 
 func (a *Server) monitor(ctx context.Context, s server, op resources.Op) error {
 	running, err := a.running(s)
-	if err != nil {
+	switch {
+	case errors.Is(err, errAnother):
+		return ocferr.Errorf(resources.NotRunning, "%w", err)
+	case err != nil:
 		return err
-	}
-	if !running {
+	case !running:
 		return ocferr.Errorf(resources.NotRunning, "the server has no threads")
 	}
 	if op.CheckLevel >= 10 {
@@ -83,6 +85,9 @@ func (a *Server) monitor(ctx context.Context, s server, op resources.Op) error {
 	}
 	return nil
 }
+
+// errAnother: the kernel's one server is somebody else's; it is left alone.
+var errAnother = errors.New("the server runs with another recovery directory")
 
 // running looks at the parts: all of them run, none does, or the error says which.
 func (a *Server) running(s server) (bool, error) {
@@ -99,7 +104,7 @@ func (a *Server) running(s server) (bool, error) {
 	case threads == 0:
 		return false, nil
 	case other != "":
-		return false, fmt.Errorf("the server runs with %s in %s instead of %s", other, a.paths.lib, s.infodir)
+		return false, fmt.Errorf("%w: %s on %s, not %s: stop that server first", errAnother, other, a.paths.lib, s.infodir)
 	case !ours:
 		return false, fmt.Errorf("the server runs without %s: it knows nothing of clients from before a failover", s.infodir)
 	}
@@ -118,6 +123,9 @@ func (a *Server) start(ctx context.Context, s server) error {
 	running, err := a.running(s)
 	if running {
 		return nil
+	}
+	if errors.Is(err, errAnother) {
+		return err
 	}
 	if err != nil { // in parts: what there is may look into the wrong directory
 		a.log.Warn("the server runs in parts and is started anew", "err", err)
@@ -180,6 +188,9 @@ func (a *Server) up(ctx context.Context, s server) error {
 func seconds(d time.Duration) string { return strconv.Itoa(int(d / time.Second)) }
 
 func (a *Server) stop(ctx context.Context, s server) error {
+	if _, err := a.running(s); errors.Is(err, errAnother) {
+		return nil
+	}
 	if err := a.down(ctx, s); err != nil {
 		return err
 	}

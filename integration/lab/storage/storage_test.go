@@ -152,6 +152,14 @@ func serverLife(s bench) {
 	if got := s.run(s.store, "cat /proc/fs/nfsd/nfsv4leasetime /proc/fs/nfsd/versions; ls /data/nfsinfo/nfsdcld"); !strings.Contains(got, "10\n") || !strings.Contains(got, "-3") || !strings.Contains(got, "main.sqlite") {
 		s.Errorf("lease time, versions and recovery directory: %s", got)
 	}
+	// Another resource has nothing to do with this server.
+	other := resource{"nfsserver", []string{"nfs_shared_infodir=/data/other"}}
+	s.does(s.store, other, "monitor", 7)
+	s.does(s.store, other, "stop", 0)
+	if out := s.does(s.store, other, "start", 1); !strings.Contains(out, "/nfsinfo of /dev/ubdb") {
+		s.Errorf("a second server: %s", out)
+	}
+	s.does(s.store, nfsd, "monitor", 0)
 	s.does(s.store, site, "start", 0)
 	s.does(s.store, site, "monitor", 0)
 	s.run(s.store, "pkill -x rpc.mountd; while pgrep -x rpc.mountd; do sleep 0.1; done")
