@@ -244,7 +244,7 @@ func (g *Guard) renew(until time.Duration) {
 	for {
 		read := boottime()
 		remaining := until - read
-		if g.lease != nil {
+		if g.lease != nil && remaining < endless {
 			remaining = min(remaining, g.lease.Remaining())
 		}
 		if err := g.backend.renew(remaining); err != nil {
@@ -257,6 +257,9 @@ func (g *Guard) renew(until time.Duration) {
 		}
 	}
 }
+
+// endless is more than any lease: what is longer is not to end with one.
+const endless = 24 * time.Hour
 
 // boottime is a clock that counts suspended time, as leases do.
 func boottime() time.Duration {

@@ -350,10 +350,10 @@ func (d *daemon) serve(ctx context.Context, stop context.CancelCauseFunc) error 
 // least twice what the device then says (the give-up bound, crm/lease/DESIGN.md).
 const watchdogTimeout = 5 * time.Second
 
-// mayLive says whether the watchdog is to be fed: the node has its lease, or
-// nothing runs here that could hurt.
+// mayLive says whether the watchdog is to be fed: the node has its lease, or has
+// promised to go on without, or nothing runs here that could hurt.
 func (d *daemon) mayLive() bool {
-	return d.node.Remaining() > 0 || len(d.node.Executor().Active()) == 0
+	return d.node.Remaining() > 0 || d.node.Ignoring() || len(d.node.Executor().Active()) == 0
 }
 
 // endGossip says good-bye to the other nodes' gossip.

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"systole/crm/api"
+	"systole/crm/lease"
 	"systole/crm/node"
 )
 
@@ -33,16 +34,18 @@ func (l *lateLease) Remaining() time.Duration {
 	return 0
 }
 
-// rightFile keeps the lease in 16 bytes of memory that are mapped from a file in /run:
+// rightFile keeps the lease in a few words of memory that are mapped from a file in /run:
 // it is written for every grant, outlives this process and is of no use after a boot.
 type rightFile struct {
 	path string
-	// mapped are incarnation and end, in this machine's byte order; each is
+	// mapped are incarnation, end, policy and index, in this machine's byte order; each is
 	// written in one piece.
-	mapped *[2]uint64
+	mapped *rightWords
 }
 
-const rightSize = int(unsafe.Sizeof([2]uint64{}))
+type rightWords [4]uint64
+
+const rightSize = int(unsafe.Sizeof(rightWords{}))
 
 // Load implements node.Keeper.
 func (f *rightFile) Load() (node.Kept, bool) {
@@ -50,7 +53,8 @@ func (f *rightFile) Load() (node.Kept, bool) {
 	if err != nil || len(b) != rightSize {
 		return node.Kept{}, false
 	}
-	k := node.Kept{Incarnation: binary.NativeEndian.Uint64(b), End: time.Duration(binary.NativeEndian.Uint64(b[8:]))}
+	word := func(i int) uint64 { return binary.NativeEndian.Uint64(b[8*i:]) }
+	k := node.Kept{Incarnation: word(0), End: time.Duration(word(1)), Policy: lease.Policy(word(2)), Index: word(3)}
 	return k, k.Incarnation > 0 // or a daemon was killed before it wrote
 }
 
@@ -61,8 +65,9 @@ func (f *rightFile) Save(k node.Kept) error {
 			return fmt.Errorf("keep the lease in %s: %w", f.path, err)
 		}
 	}
-	atomic.StoreUint64(&f.mapped[0], k.Incarnation)
-	atomic.StoreUint64(&f.mapped[1], uint64(k.End))
+	for i, word := range (rightWords{k.Incarnation, uint64(k.End), uint64(k.Policy), k.Index}) {
+		atomic.StoreUint64(&f.mapped[i], word)
+	}
 	return nil
 }
 
@@ -79,7 +84,7 @@ func (f *rightFile) open() error {
 	if err != nil {
 		return err
 	}
-	f.mapped = (*[2]uint64)(unsafe.Pointer(&b[0]))
+	f.mapped = (*rightWords)(unsafe.Pointer(&b[0]))
 	return nil
 }
 

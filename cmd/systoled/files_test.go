@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"systole/crm/lease"
 	"systole/crm/node"
 )
 
@@ -23,7 +24,7 @@ func TestRightFile(t *testing.T) {
 	if k, ok := (&rightFile{path: path}).Load(); ok {
 		t.Errorf("never saved: %+v", k)
 	}
-	for _, want := range []node.Kept{{Incarnation: 7, End: time.Hour}, {Incarnation: 7, End: 2 * time.Hour}} {
+	for _, want := range []node.Kept{{Incarnation: 7, End: time.Hour}, {Incarnation: 7, End: 2 * time.Hour, Policy: lease.PolicyIgnore, Index: 99}} {
 		if err := f.Save(want); err != nil {
 			t.Fatal(err)
 		}

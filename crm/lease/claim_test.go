@@ -82,9 +82,9 @@ func claim(t *testing.T, seed uint64) (proofs int) {
 			}
 			if w.rng.IntN(60) == 0 {
 				w.inc++
-				end := w.node.End()
+				end, act := w.node.End(), w.node.Policy()
 				w.node = NewNodeLease(timing, "n", w.inc, stopping)
-				w.node.Adopt(end)
+				w.node.Adopt(end, act)
 			}
 			b := w.node.Beat(now, 1)
 			w.send("x", b)

@@ -60,9 +60,15 @@ func NewNodeLease(t Timing, node string, incarnation uint64, r Record) *NodeLeas
 	return n
 }
 
-// Adopt takes over a lease that an earlier run of this node held until end, from a
-// file that does not outlive a boot. The first beat cuts it to what a beat may ask.
-func (n *NodeLease) Adopt(end time.Duration) { n.end = end }
+// Adopt takes over a lease that an earlier run of this node held until end, and the policy
+// it was to act on, from a file that does not outlive a boot: no DC relies on more, as
+// only this node's beats could have promised it. The first beat cuts the lease to what a beat may ask.
+func (n *NodeLease) Adopt(end time.Duration, act Policy) {
+	n.end = end
+	if act != NoPolicy {
+		n.act, n.promise.Policy = act, act
+	}
+}
 
 // Promise changes what the beats promise from the next one on. A policy that proves
 // binds at once, another when a beat that carries it is granted.

@@ -100,7 +100,7 @@ func TestNodeLeaseRestart(t *testing.T) {
 		t.Errorf("end %v, want a minute after the beat", n.End())
 	}
 	next := NewNodeLease(Default(), "n", 6, Record{Policy: PolicyStop})
-	next.Adopt(n.End())
+	next.Adopt(n.End(), n.Policy())
 	if next.Remaining(hour+10*time.Second) != 50*time.Second {
 		t.Error("the adopted lease does not hold")
 	}

@@ -137,10 +137,10 @@ func (h *heart) learn() {
 // promise says in every beat what this node will do when its lease ends.
 func (h *heart) promise() {
 	h.n.right.promise(lease.Record{
-		Policy:  noQuorumPolicy(h.snap.CIB),
+		Policy:  endPolicy(h.snap.CIB),
 		GiveUp:  h.n.giveUp(h.snap.CIB),
 		Restart: time.Duration(h.n.restart.Load()),
-	})
+	}, h.snap.Index)
 }
 
 // nextBeat makes the next beat.
@@ -155,8 +155,12 @@ func (h *heart) nextBeat() lease.Beat {
 func (h *heart) beat() {
 	h.next.Reset(h.timing.Beat)
 	b := h.nextBeat()
-	if h.detector != nil { // this node's right is its DC lease; the beat keeps its record
-		h.detector.Beat(h.n.cfg.Clock(), b, true)
+	if h.detector != nil { // this node's right is its DC lease; beat and grant keep its record
+		if m, ok := h.detector.Beat(h.n.cfg.Clock(), b, true); ok {
+			if g, ok := m.(lease.Grant); ok {
+				h.n.right.granted(g)
+			}
+		}
 		return
 	}
 	if h.n.right.owing() {
@@ -395,6 +399,21 @@ func spanOf(s string) time.Duration {
 		return 0
 	}
 	return d
+}
+
+// endPolicy is what a node is to do when its lease ends: nothing while the cluster is in
+// maintenance, since nothing is managed then, else no-quorum-policy.
+func endPolicy(c *cib.CIB) lease.Policy {
+	if inMaintenance(c) {
+		return lease.PolicyIgnore
+	}
+	return noQuorumPolicy(c)
+}
+
+// inMaintenance is the cluster option maintenance-mode.
+func inMaintenance(c *cib.CIB) bool {
+	on, _ := cib.ParseBool(option(c, "maintenance-mode"))
+	return on
 }
 
 // noQuorumPolicy is the cluster option; anything unreadable is the default, stop.

@@ -27,11 +27,28 @@ const (
 func (n *Node) Leave(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, leavePatience, errors.New("the cluster did not move everything away in time"))
 	defer cancel()
+	if inMaintenance(n.CIB()) && n.Ignoring() && len(n.exec.Active()) > 0 {
+		return n.slipAway(ctx)
+	}
 	if err := n.drain(ctx); err != nil {
 		n.log.Warn("stopping what still runs here", "cause", err)
 		return n.stopAlone(context.WithoutCancel(ctx))
 	}
 	return n.farewell(ctx)
+}
+
+// slipAway ends the daemon and nothing else: what runs here goes on. The DC is not told
+// that this node leaves, as it would take what runs here for stopped; it holds the node for
+// lost, without proof, until the daemon is back.
+func (n *Node) slipAway(ctx context.Context) error {
+	n.log.Warn("leaving without a stop: the cluster is in maintenance; what runs here is managed again once the daemon is back")
+	settle, cancel := context.WithTimeout(ctx, 2*n.cfg.Timing.DetectWithin)
+	defer cancel()
+	if err := n.exec.Settled(settle); err != nil {
+		n.log.Warn("some results were not recorded", "err", err)
+	}
+	n.handOver(ctx)
+	return nil
 }
 
 // drain asks the DC to move everything away and returns when it has.

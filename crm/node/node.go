@@ -106,16 +106,20 @@ type Config struct {
 }
 
 // Guard is the kernel's lease of addresses. Renew sets how long they may go on
-// answering from now; it must return at once.
+// answering from now, [Forever] without end; it must return at once.
 type Guard interface {
 	Renew(remaining time.Duration)
 }
+
+// Forever is for addresses that the end of the lease is not to silence: this node has
+// promised to ignore it, and nobody takes its silence for proof.
+const Forever = 365 * 24 * time.Hour
 
 // Keeper keeps the node's lease in a place that survives the daemon but not a boot.
 type Keeper interface {
 	// Load returns what was kept last, false after a boot.
 	Load() (Kept, bool)
-	// Save is called for every grant: it must be cheap and not wait for a disk.
+	// Save is called for every grant and policy: it must be cheap and not wait for a disk.
 	Save(Kept) error
 }
 
@@ -124,6 +128,10 @@ type Kept struct {
 	Incarnation uint64
 	// End of the lease on Config.Clock.
 	End time.Duration
+	// Policy to act on then.
+	Policy lease.Policy
+	// Index of the CIB that it was read from. One that is older says nothing of it.
+	Index uint64
 }
 
 // Inputs keeps scheduler inputs for replay.
@@ -226,11 +234,12 @@ func (n *Node) newRight() *right {
 		kept, ok = n.cfg.Right.Load()
 	}
 	n.incarnation = nextIncarnation(kept, ok, recordedIncarnation(c, n.cfg.Name), n.started)
-	record := lease.Record{Policy: noQuorumPolicy(c), GiveUp: n.cfg.Timing.GiveUp}
+	record := lease.Record{Policy: endPolicy(c), GiveUp: n.cfg.Timing.GiveUp}
 	r := &right{clock: n.cfg.Clock, guard: n.cfg.Guard, keep: n.cfg.Right, moved: n.kick, incarnation: n.incarnation,
 		lease: lease.NewNodeLease(n.cfg.Timing, n.cfg.Name, n.incarnation, record)}
 	if ok {
-		r.lease.Adopt(kept.End)
+		r.lease.Adopt(kept.End, kept.Policy)
+		r.index, r.promised, r.policyIndex = kept.Index, kept.Policy, kept.Index
 	}
 	return r
 }
@@ -298,6 +307,9 @@ func (n *Node) Controller() controller.Snapshot { return *n.snapshot.Load() }
 
 // Remaining is how long this node may still run resources.
 func (n *Node) Remaining() time.Duration { return n.right.Remaining() }
+
+// Ignoring says that this node has promised to go on whatever becomes of its lease.
+func (n *Node) Ignoring() bool { return n.right.policy() == lease.PolicyIgnore }
 
 // nudge fills a channel of one without waiting.
 func nudge(c chan struct{}) {

@@ -19,7 +19,10 @@ type right struct {
 	mu          sync.Mutex
 	lease       *lease.NodeLease
 	incarnation uint64
-	settled     bool // the policy was carried out after the lease's end
+	settled     bool   // the policy was carried out after the lease's end
+	index       uint64 // of the CIB that promises were read from last
+	promised    lease.Policy
+	policyIndex uint64 // of the first CIB with the present policy
 }
 
 // owing says that the lease has ended and what was promised for that moment is
@@ -71,12 +74,12 @@ func (r *right) policy() lease.Policy {
 // lease as soon as it has it.
 func (r *right) beat(applied uint64) lease.Beat {
 	r.mu.Lock()
-	before := r.lease.End()
+	before := r.state()
 	b := r.lease.Beat(r.clock(), applied)
-	end := r.lease.End()
+	after := r.state()
 	r.mu.Unlock()
-	if end != before {
-		r.tell(end)
+	if after != before {
+		r.tell(after)
 		r.moved()
 	}
 	return b
@@ -97,10 +100,22 @@ func (r *right) hello(h lease.Hello) bool {
 	return r.lease.Hello(h)
 }
 
-func (r *right) promise(p lease.Record) {
+// promise takes what is to be promised from the CIB at the index. While this node has not
+// caught up with what an earlier run of the daemon had read, its policy stays.
+func (r *right) promise(p lease.Record, index uint64) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
+	before := r.state()
+	if index < r.index {
+		p.Policy = before.policy
+	} else if r.index = index; p.Policy != r.promised {
+		r.promised, r.policyIndex = p.Policy, index
+	}
 	r.lease.Promise(p)
+	after := r.state()
+	r.mu.Unlock()
+	if after != before {
+		r.tell(after)
+	}
 }
 
 // dc is whom this node last acknowledged.
@@ -135,27 +150,43 @@ func (r *right) change(f func()) {
 		r.mu.Unlock()
 		return
 	}
-	before := r.lease.End()
+	before := r.state()
 	f()
-	end := r.lease.End()
+	after := r.state()
 	now := r.clock()
-	r.settled = r.settled && end <= now
+	r.settled = r.settled && after.end <= now
 	r.mu.Unlock()
-	if end != before {
-		r.tell(end)
+	if after != before {
+		r.tell(after)
 	}
-	if end < before || before <= now && now < end {
+	if after.end < before.end || before.end <= now && now < after.end {
 		r.moved()
 	}
 }
 
-// tell hands the end of the lease on.
-func (r *right) tell(end time.Duration) {
+// standing is what guard and keeper must know: when the right ends, and what happens then.
+type standing struct {
+	end    time.Duration
+	policy lease.Policy
+	index  uint64 // of the CIB of the newest policy promised
+}
+
+// state needs the lock.
+func (r *right) state() standing {
+	return standing{r.lease.End(), r.lease.Policy(), r.policyIndex}
+}
+
+// tell hands on what has changed.
+func (r *right) tell(s standing) {
 	if r.guard != nil {
-		r.guard.Renew(max(0, end-r.clock()))
+		if s.policy == lease.PolicyIgnore {
+			r.guard.Renew(Forever)
+		} else {
+			r.guard.Renew(max(0, s.end-r.clock()))
+		}
 	}
 	if r.keep != nil {
 		// Losing the record costs adoption of the lease after a crash, nothing else.
-		_ = r.keep.Save(Kept{Incarnation: r.incarnation, End: end})
+		_ = r.keep.Save(Kept{Incarnation: r.incarnation, End: s.end, Policy: s.policy, Index: s.index})
 	}
 }

@@ -59,7 +59,7 @@ func TestFirstBeatCutsARestartGrant(t *testing.T) {
 	timing := lease.Default()
 	r := &right{clock: func() time.Duration { return time.Hour }, guard: guard, moved: func() {},
 		lease: lease.NewNodeLease(timing, "a", 2, lease.Record{Policy: lease.PolicyStop})}
-	r.lease.Adopt(time.Hour + time.Minute)
+	r.lease.Adopt(time.Hour+time.Minute, lease.PolicyStop)
 	r.beat(0)
 	if len(guard.renewals) != 1 || guard.renewals[0] != timing.NodeLease || r.Remaining() != timing.NodeLease {
 		t.Errorf("the guard was told %v, remaining %v; want %v", guard.renewals, r.Remaining(), timing.NodeLease)
