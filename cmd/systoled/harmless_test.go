@@ -27,6 +27,9 @@ func TestHarmless(t *testing.T) {
 		{"native address, no guard", open(id("systole", "IPaddr2")), false},
 		{"twin in the place of the script, guard", guarded(id("heartbeat", "IPaddr2")), true},
 		{"twin, no guard", open(id("heartbeat", "IPaddr2")), false},
+		{"director, reached through an address", open(id("systole", "ipvs")), true},
+		{"real server, quiet about its address", open(id("systole", "realserver")), true},
+		{"somebody else's director", guarded(id("heartbeat", "ipvs")), false},
 		{"nothing known of it", guarded(id("heartbeat", "Filesystem")), false},
 	} {
 		if c.got != c.want {
