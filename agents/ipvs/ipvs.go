@@ -309,15 +309,14 @@ func (i instance) stop(ctx context.Context) (resources.Code, error) {
 	if err != nil {
 		return resources.ErrGeneric, err
 	}
-	pid, alive := i.process()
-	if r != nil || alive {
+	if _, alive := i.process(); r != nil || alive {
 		if err := i.ensure(ctx, false); err != nil {
 			if errors.Is(err, kernel.ErrNoIPVS) { // nothing can be left
 				return resources.OK, i.forget()
 			}
 			return resources.ErrGeneric, err
 		}
-		pid, _ = i.process()
+		pid, _ := i.process()
 		_, err := i.ask(ctx, control.Request{Do: control.Stop})
 		if err != nil && !errors.Is(err, control.ErrNoProcess) { // it may end before its answer is out
 			return resources.ErrGeneric, err
@@ -429,8 +428,9 @@ func (i instance) ensure(ctx context.Context, again bool) error {
 		unix.Kill(pid, unix.SIGKILL) // nobody would find it again
 		return err
 	}
-	if _, err := i.ask(ctx, control.Request{Do: control.Show}); err != nil {
-		return fmt.Errorf("the director's process ended at once, see the system's log (systole-ipvs): %w", err)
+	// A busy machine may take long to begin it: only the operation's own time bounds that.
+	if _, err := control.Ask(ctx, i.socket(), control.Request{Do: control.Show}); err != nil {
+		return fmt.Errorf("the director's process does not answer, see the system's log (systole-ipvs): %w", err)
 	}
 	return nil
 }
