@@ -32,12 +32,11 @@ type parser struct {
 // virtual is a service being read.
 type virtual struct {
 	Virtual
-	server    table.Server // what its servers inherit
-	inhibit   bool
-	checks    []check.Spec
-	noCheck   bool // none of its lines is a check
-	panicSet  bool
-	sorryText string
+	server   table.Server // what its servers inherit
+	inhibit  bool
+	checks   []check.Spec
+	noCheck  bool // none of its lines is a check
+	panicSet bool
 }
 
 func parse(text string, d Defaults) (Config, error) {

@@ -79,6 +79,15 @@ func (s bench) web() {
 	}
 }
 
+// realServers gives the web machines the service's address, unheard.
+func (s bench) realServers() {
+	s.Helper()
+	for _, w := range []string{"web1", "web2"} {
+		s.in(w, "sysctl", "-qw", "net.ipv4.conf.all.arp_ignore=1", "net.ipv4.conf.all.arp_announce=2")
+		s.in(w, "ip", "addr", "replace", "10.99.0.100/32", "dev", "lo")
+	}
+}
+
 const site = "services=virtual tcp 10.99.0.100:80 scheduler=rr forward=dr; check http path=/ interval=1s timeout=1s; real 10.99.0.4; real 10.99.0.5 weight=2"
 
 var siteRules = []string{
@@ -160,10 +169,7 @@ func drift(s bench) {
 func reload(s bench) {
 	s.in("dir1", "ip", "addr", "add", "10.99.0.100/32", "dev", "eth0")
 	defer s.in("dir1", "ip", "addr", "del", "10.99.0.100/32", "dev", "eth0")
-	for _, w := range []string{"web1", "web2"} {
-		s.in(w, "sysctl", "-qw", "net.ipv4.conf.all.arp_ignore=1", "net.ipv4.conf.all.arp_announce=2")
-		s.in(w, "ip", "addr", "add", "10.99.0.100/32", "dev", "lo")
-	}
+	s.realServers()
 	s.does(0, "dir1", "r", "start", site)
 	if got := s.in("client", s.program, "get", "http://10.99.0.100/", "9"); strings.Count(got, "web") != 9 {
 		s.Fatalf("9 requests brought %q", got)
@@ -196,6 +202,7 @@ func reload(s bench) {
 // promotableRoles: standby and active, the sync daemons, and that the standby
 // forwards nothing although it has the table.
 func promotableRoles(s bench) {
+	s.realServers()
 	clone := []string{site, "sync_interface=eth0", "sync_id=5", "CRM_meta_promoted_max=1", "warmup=2s"}
 	for i, d := range []string{"dir1", "dir2"} {
 		s.does(0, d, "p"+strconv.Itoa(i+1), "start", clone...)
@@ -283,48 +290,4 @@ func killed(s bench) {
 	s.in("dir1", "ipvsadm", "-C") // as if the kernel had been booted, but for /run
 	s.does(7, "dir1", "k", "monitor", site)
 	s.does(0, "dir1", "k", "stop", site)
-}
-
-// programming measures 200 services of 10 servers against ipvsadm -R on the same kernel.
-func programming(s bench) {
-	var conf, rules strings.Builder
-	for v := range 200 {
-		fmt.Fprintf(&conf, "virtual tcp 10.100.%d.1:80 scheduler=wrr\n", v)
-		fmt.Fprintf(&rules, "-A -t 10.100.%d.1:80 -s wrr\n", v)
-		for r := range 10 {
-			fmt.Fprintf(&conf, "  real 10.101.%d.%d:80\n", v, r+1)
-			fmt.Fprintf(&rules, "-a -t 10.100.%d.1:80 -r 10.101.%d.%d:80 -m -w 1\n", v, v, r+1)
-		}
-	}
-	confFile, err := s.node.Write("many.conf", conf.String(), 0o644)
-	s.must(err)
-	rulesFile, err := s.node.Write("many.rules", rules.String(), 0o644)
-	s.must(err)
-	var ours, theirs []time.Duration
-	for range 5 {
-		out := s.in("dir1", s.program, "apply", confFile)
-		fields := strings.Fields(out)
-		micros, err := strconv.Atoi(fields[1])
-		if err != nil || fields[0] != "2200" {
-			s.Fatalf("apply said %q", out)
-		}
-		ours = append(ours, time.Duration(micros)*time.Microsecond)
-		s.in("dir1", "ipvsadm", "-C")
-		out = s.in("dir1", s.program, "time", "ipvsadm", "-R", rulesFile)
-		if micros, err = strconv.Atoi(strings.TrimSpace(out)); err != nil {
-			s.Fatalf("time said %q", out)
-		}
-		theirs = append(theirs, time.Duration(micros)*time.Microsecond)
-		if got := len(s.table("dir1")); got != 2200 {
-			s.Fatalf("ipvsadm -R made %d lines", got)
-		}
-		s.in("dir1", "ipvsadm", "-C")
-	}
-	slices.Sort(ours)
-	slices.Sort(theirs)
-	ratio := float64(ours[2]) / float64(theirs[2])
-	s.Logf("200 services of 10 servers, median of 5: ours %v, ipvsadm -R %v, ratio %.2f", ours[2].Round(time.Millisecond), theirs[2].Round(time.Millisecond), ratio)
-	if ratio > 1 {
-		s.Errorf("programming takes %.2f of the time ipvsadm -R takes", ratio)
-	}
 }

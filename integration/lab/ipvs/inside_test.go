@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/netip"
 	"os"
@@ -49,6 +50,10 @@ func inside(args []string) error {
 		return get(args[1], args[2])
 	case "time":
 		return stopwatch(args[1:])
+	case "echo":
+		return echo(args[1])
+	case "talk":
+		return talk(args[1], args[2])
 	}
 	k, err := kernel.Open()
 	if err != nil {
@@ -60,6 +65,8 @@ func inside(args []string) error {
 		return apply(k, args[1])
 	case "dump":
 		return dump(k)
+	case "keepalived":
+		return keepalived(k, args[1], args[2])
 	case "features":
 		return features(k)
 	}
@@ -103,6 +110,48 @@ func stopwatch(args []string) error {
 	}
 	fmt.Println(time.Since(began).Microseconds())
 	return nil
+}
+
+// echo returns lines for ever.
+func echo(addr string) error {
+	l, err := net.Listen("tcp", addr)
+	for err == nil {
+		var conn net.Conn
+		if conn, err = l.Accept(); err == nil {
+			go io.Copy(conn, conn)
+		}
+	}
+	return err
+}
+
+// talk says a line and hears it, waits for a file, and does so again over the same connection.
+func talk(addr, file string) error {
+	conn, err := net.DialTimeout("tcp", addr, 5*time.Second)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	say := func(line string) error {
+		conn.SetDeadline(time.Now().Add(10 * time.Second))
+		if _, err := conn.Write([]byte(line)); err != nil {
+			return err
+		}
+		heard := make([]byte, len(line))
+		if _, err := io.ReadFull(conn, heard); err != nil || string(heard) != line {
+			return fmt.Errorf("said %q, heard %q, %v", line, heard, err)
+		}
+		fmt.Print(line)
+		return nil
+	}
+	if err := say("before\n"); err != nil {
+		return err
+	}
+	for {
+		if _, err := os.Stat(file); err == nil {
+			return say("after\n")
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
 }
 
 // apply programs a configuration file, then looks whether all is as wanted, and

@@ -65,6 +65,8 @@ func TestLabIPVS(t *testing.T) {
 		{"reload", reload},
 		{"promotable", promotableRoles},
 		{"killed", killed},
+		{"survival", survival},
+		{"ocf-tester", ocfTester},
 		{"benchmark", programming},
 	} {
 		t.Run(story.name, func(t *testing.T) {
