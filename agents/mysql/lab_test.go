@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -25,12 +26,11 @@ type registry struct {
 	mu        sync.Mutex
 	kept      map[string]map[string]string // by node
 	transient map[string]map[string]string
-	score     map[string]int
 	active    []string
 }
 
 func newRegistry() *registry {
-	return &registry{kept: map[string]map[string]string{}, transient: map[string]map[string]string{}, score: map[string]int{}}
+	return &registry{kept: map[string]map[string]string{}, transient: map[string]map[string]string{}}
 }
 
 func (g *registry) put(m map[string]map[string]string, node, name, value string) error {
@@ -47,15 +47,22 @@ func (g *registry) Set(_ context.Context, op resources.Op, name, value string) e
 	return g.put(g.transient, op.Node, name, value)
 }
 
+func (g *registry) Transient(context.Context, resources.Op) (map[string]map[string]string, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	out := map[string]map[string]string{}
+	for node, attrs := range g.transient {
+		out[node] = maps.Clone(attrs)
+	}
+	return out, nil
+}
+
 func (g *registry) Keep(_ context.Context, op resources.Op, name, value string) error {
 	return g.put(g.kept, op.Node, name, value)
 }
 
 func (g *registry) Score(_ context.Context, op resources.Op, score int) error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.score[op.Node] = score
-	return nil
+	return g.put(g.transient, op.Node, "master-"+op.Instance, strconv.Itoa(score))
 }
 
 func (g *registry) Kept(context.Context, resources.Op) (map[string]map[string]string, error) {
@@ -375,6 +382,13 @@ func TestFailover(t *testing.T) {
 	}
 	if got := a.word("SELECT @@global.read_only"); got != "1" {
 		t.Error("a replica may be written")
+	}
+
+	a.do(resources.ActionMonitor, resources.OK)
+	for node, score := range map[string]string{"a": "100", "b": "1000"} {
+		if got, want := c.transient[node], map[string]string{"master-db": score, "db-lag": "0", "readable": "1"}; !maps.Equal(got, want) {
+			t.Errorf("attributes of %s are %v, want %v", node, got, want)
+		}
 	}
 
 	// A planned change of roles.

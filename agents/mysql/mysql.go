@@ -32,6 +32,8 @@ type Cluster interface {
 	Score(ctx context.Context, op resources.Op, score int) error
 	// Set sets a transient attribute of this node.
 	Set(ctx context.Context, op resources.Op, name, value string) error
+	// Transient are the transient attributes of all nodes, by node and name.
+	Transient(ctx context.Context, op resources.Op) (map[string]map[string]string, error)
 	// Keep sets a permanent attribute of this node. When it returns, the cluster has it.
 	Keep(ctx context.Context, op resources.Op, name, value string) error
 	// Kept are the permanent attributes of all nodes, by node and name, as

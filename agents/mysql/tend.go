@@ -95,13 +95,28 @@ func (r *replica) probe(ctx context.Context, c *session) error {
 	return c.exec(ctx, "INSERT INTO "+beatTable+" VALUES (1, 1) ON DUPLICATE KEY UPDATE beat = beat + 1")
 }
 
-// publish sets promotion score, lag and whether clients may read here.
+// publish sets promotion score, lag and whether clients may read here, as far
+// as that is news.
 func (r *replica) publish(ctx context.Context, score int, lag string, readable bool) error {
-	value := "0"
-	if readable {
-		value = "1"
+	all, err := r.cluster.Transient(ctx, r.op)
+	if err != nil {
+		return err
 	}
-	return errors.Join(r.cluster.Score(ctx, r.op, score), r.cluster.Set(ctx, r.op, r.name()+"-lag", lag), r.cluster.Set(ctx, r.op, r.reader, value))
+	now := all[r.op.Node]
+	var errs []error
+	if now["master-"+r.name()] != strconv.Itoa(score) { // as crm_attribute --promotion calls it
+		errs = append(errs, r.cluster.Score(ctx, r.op, score))
+	}
+	reader := "0"
+	if readable {
+		reader = "1"
+	}
+	for name, value := range map[string]string{r.name() + "-lag": lag, r.reader: reader} {
+		if now[name] != value {
+			errs = append(errs, r.cluster.Set(ctx, r.op, name, value))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // serve is the monitor of a replica: it follows, says how far it is behind, and
