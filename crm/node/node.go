@@ -103,6 +103,8 @@ type Config struct {
 	// Stop asks the caller to cancel Run's context, because the cluster asked for
 	// it (crm cluster leave, node shutdown); required.
 	Stop func(cause string)
+
+	rules rules // tests switch single rules off
 }
 
 // Guard is the kernel's lease of addresses. Renew sets how long they may go on

@@ -137,7 +137,7 @@ func (n *Node) accept(ctx context.Context, m orderMessage) *refusal {
 	if m.Incarnation != 0 && m.Incarnation != n.incarnation {
 		return &refusal{Reason: fmt.Sprintf("the order is for run %d of systoled on %s, and this is run %d", m.Incarnation, n.cfg.Name, n.incarnation)}
 	}
-	if err := n.right.order(m.DC, m.Term, m.Beat); err != nil {
+	if err := n.right.order(m.DC, m.Term, m.Beat); err != nil && !(n.cfg.rules.endless && errors.Is(err, lease.ErrStale)) {
 		if old, ok := errors.AsType[lease.OldTermError](err); ok {
 			return &refusal{Reason: err.Error(), Term: old.Acknowledged}
 		}

@@ -12,6 +12,7 @@ import (
 
 	"systole/crm/cib"
 	"systole/crm/lease"
+	"systole/crm/node"
 	"systole/crm/store"
 	"systole/integration/sim/fabric"
 )
@@ -23,6 +24,7 @@ type Options struct {
 	Time  time.Duration // of the first phase; 0 is one minute
 
 	breaks func(*store.Config) // a mutant's store
+	breakN func(*node.Config)  // a mutant's node
 	timing func(*lease.Timing) // a mutant's timing
 	only   func(fault) bool    // the faults to use, nil for all
 }

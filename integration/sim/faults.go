@@ -33,6 +33,7 @@ const (
 	lateAnswer  fault = "answers to the DC held back over a vote"
 	slowVote    fault = "the DC heard again while voters write their votes"
 	lostSilence fault = "DC cut off at once"
+	lateOrder   fault = "an order held back until its node is lost and back"
 )
 
 var deck = []struct {
@@ -40,7 +41,7 @@ var deck = []struct {
 	weight int
 }{
 	{powerCut, 4}, {blackout, 1}, {daemonKill, 2}, {quickKill, 4}, {planned, 2}, {isolation, 4}, {oneWay, 4}, {partition, 3}, {healing, 10},
-	{weather, 4}, {hungDisk, 3}, {slowDisk, 2}, {agents, 2}, {devices, 2}, {handOver, 2}, {forgetful, 4}, {lateAnswer, 2}, {slowVote, 2}, {lostSilence, 3},
+	{weather, 4}, {hungDisk, 3}, {slowDisk, 2}, {agents, 2}, {devices, 2}, {handOver, 2}, {forgetful, 4}, {lateAnswer, 2}, {slowVote, 2}, {lostSilence, 3}, {lateOrder, 2},
 }
 
 // storm throws faults until its time is over, and says how many.
@@ -158,6 +159,8 @@ func (c *cluster) strike(ctx context.Context, f fault) bool {
 		return c.lateAnswer(false)
 	case slowVote:
 		return c.lateAnswer(true)
+	case lateOrder:
+		return c.lateOrder(ctx)
 	case lostSilence:
 		dc := c.dc()
 		if dc == nil {

@@ -128,7 +128,7 @@ func (m *machine) start(first *cib.CIB) {
 	if c.breaks != nil {
 		c.breaks(&sc)
 	}
-	n, err := node.New(node.Config{
+	nc := node.Config{
 		Name: m.name, Cluster: "sim", Fabric: f, Clock: m.clock, Timing: c.timing, Planner: plan,
 		Log:   slog.New(&listener{m: m}),
 		Store: sc, Peers: c.addresses,
@@ -138,7 +138,11 @@ func (m *machine) start(first *cib.CIB) {
 		Suicide: func(string) { go m.powerOff() },
 		State:   &m.run.state, Right: &m.run.kept,
 		Stop: func(cause string) { c.trace.add(m.name, "asked to stop: %s", cause) },
-	})
+	}
+	if b := c.opts.breakN; b != nil {
+		b(&nc)
+	}
+	n, err := node.New(nc)
 	if err != nil {
 		c.fail("%s does not start: %v", m.name, err)
 		f.Close()

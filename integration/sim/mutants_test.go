@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"systole/crm/lease"
+	"systole/crm/node"
 	"systole/crm/store"
 )
 
@@ -18,6 +19,7 @@ func TestMutants(t *testing.T) {
 	for _, m := range []struct {
 		name   string
 		timing func(*lease.Timing)
+		node   bool    // a rule of the node, not of the store
 		only   []fault // those that can show it, so that it does not take all night
 	}{
 		{name: "lead without a lease"},
@@ -26,6 +28,7 @@ func TestMutants(t *testing.T) {
 		{name: "heartbeat fast path", only: []fault{slowVote}},
 		{name: "a grant counts from its arrival", only: []fault{lateAnswer}},
 		{name: "start before proof", timing: func(t *lease.Timing) { t.DetectWithin = 3 * t.Beat }},
+		{name: "an order has no end", node: true, only: []fault{lateOrder, healing}},
 		{name: "the former DC's services are forgotten", timing: func(t *lease.Timing) { t.FormerDC = 0 }, only: []fault{isolation, lostSilence, daemonKill, healing}},
 		{name: "node lease longer than the detection", timing: func(t *lease.Timing) { t.NodeLease = 4 * t.DetectWithin }},
 	} {
@@ -33,7 +36,10 @@ func TestMutants(t *testing.T) {
 			began := time.Now()
 			for seed := first; seed < first+mutantSeeds; seed++ {
 				o := Options{Seed: seed, Nodes: 3, timing: m.timing}
-				if m.timing == nil {
+				switch {
+				case m.node:
+					o.breakN = func(c *node.Config) { node.Break(c, m.name) }
+				case m.timing == nil:
 					o.breaks = func(c *store.Config) { store.Break(c, m.name) }
 				}
 				if m.only != nil {

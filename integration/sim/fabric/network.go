@@ -42,6 +42,7 @@ type Network struct {
 	faults Faults
 	nodes  map[string]*Node
 	cuts   map[link]bool
+	holds  map[link]bool
 	conns  map[*conn]bool
 }
 
@@ -53,6 +54,7 @@ func New(seed uint64) *Network {
 		rand:  rand.New(rand.NewPCG(seed, 0x5e5701e)),
 		nodes: make(map[string]*Node),
 		cuts:  make(map[link]bool),
+		holds: make(map[link]bool),
 		conns: make(map[*conn]bool),
 	}
 }
@@ -104,6 +106,20 @@ func (n *Network) HealAll() {
 	clear(n.cuts)
 	n.mu.Unlock()
 	n.wake()
+}
+
+// Hold keeps back what streams carry from one address to the other, until the function it
+// returns is called; datagrams pass.
+func (n *Network) Hold(from, to string) (release func()) {
+	n.mu.Lock()
+	n.holds[link{from, to}] = true
+	n.mu.Unlock()
+	return func() {
+		n.mu.Lock()
+		delete(n.holds, link{from, to})
+		n.mu.Unlock()
+		n.wake()
+	}
 }
 
 // Isolate cuts an address from all others, both ways.

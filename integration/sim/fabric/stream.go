@@ -161,7 +161,7 @@ func (c *conn) Write(p []byte) (int, error) {
 func (c *conn) through(from, to *Node) bool {
 	c.net.mu.Lock()
 	defer c.net.mu.Unlock()
-	return c.net.open(from.addr, to.addr)
+	return c.net.open(from.addr, to.addr) && !c.net.holds[link{from.addr, to.addr}]
 }
 
 // rebooted says that the peer's machine is back without knowing this stream.
