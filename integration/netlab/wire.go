@@ -36,6 +36,9 @@ type Wire struct {
 	vip   netip.Addr
 	names map[string]string // hardware address → node name
 
+	onlyARP bool
+	every   time.Duration // between two questions
+
 	mu         sync.Mutex
 	answers    [probeHosts]probe
 	speakers   []Utterance // changes of speaker only
@@ -69,8 +72,15 @@ func (l *Lab) NewWire(vip netip.Addr) *Wire {
 // Watch prepares to watch vip among the machines behind the card [Bridge], whose
 // names are given by hardware address.
 func Watch(vip netip.Addr, names map[string]string) *Wire {
-	return &Wire{vip: vip, names: names, last: map[string]time.Time{}}
+	return &Wire{vip: vip, names: names, every: probeEvery, last: map[string]time.Time{}}
 }
+
+// OnlyARP watches ARP alone: behind a director that routes directly, many nodes
+// rightly send from the address. Call it before Run, as Every.
+func (w *Wire) OnlyARP() { w.onlyARP = true }
+
+// Every is how often is asked, when not every 5 ms: each question wakes every machine.
+func (w *Wire) Every(d time.Duration) { w.every = d }
 
 // Run watches until ctx ends.
 func (w *Wire) Run(ctx context.Context) error {
@@ -118,7 +128,7 @@ func (w *Wire) Run(ctx context.Context) error {
 func htons(v uint16) uint16 { return v<<8 | v>>8 }
 
 func (w *Wire) ask(ctx context.Context, fd int, to *unix.SockaddrLinklayer) {
-	tick := time.NewTicker(probeEvery)
+	tick := time.NewTicker(w.every)
 	defer tick.Stop()
 	for i := 0; ; i = (i + 1) % probeHosts {
 		select {
@@ -171,7 +181,7 @@ func (w *Wire) hear(f []byte, at time.Time) {
 			w.replied(int(body[27])-firstProbeHost, name, at)
 		}
 	case unix.ETH_P_IP:
-		if netip.AddrFrom4([4]byte(body[12:16])) == w.vip {
+		if !w.onlyARP && netip.AddrFrom4([4]byte(body[12:16])) == w.vip {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			w.spoke(name, at, packet(body))

@@ -1,0 +1,109 @@
+package lvs
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"golang.org/x/net/ipv4"
+
+	"systole/agents/ipvs/control"
+	"systole/integration/lab"
+)
+
+// insideEnv makes this program the one that runs in a machine.
+const insideEnv = "SYSTOLE_LAB_INSIDE"
+
+// program is this one, inside.
+func program(words string) string {
+	return insideEnv + "=1 /lab/bin/" + filepath.Base(os.Args[0]) + " " + words
+}
+
+// inside is what runs in a machine: small servers, and words to the director's process.
+func inside(args []string) error {
+	switch args[0] {
+	case "http": // PORT TEXT
+		return http.ListenAndServe(":"+args[1], http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, args[2]) }))
+	case "udp": // PORT TEXT
+		return echo(args[1], args[2])
+	case "status":
+		st, err := control.Ask(context.Background(), control.Socket("", "lvs"), control.Request{Do: control.Show})
+		if err != nil {
+			return err
+		}
+		return json.NewEncoder(os.Stdout).Encode(st)
+	case "reloads": // FILE TIMES
+		times, err := strconv.Atoi(args[2])
+		if err != nil {
+			return err
+		}
+		return reloads(args[1], times)
+	}
+	return fmt.Errorf("what is %q?", args[0])
+}
+
+// status is what the director's process on a machine says.
+func (s site) status(n *lab.Node) (st control.Status, err error) {
+	out, err := s.run(n, "/bin/sh", "-c", program("status"))
+	if err == nil {
+		err = json.Unmarshal([]byte(out), &st)
+	}
+	return st, err
+}
+
+// echo answers every datagram with a text, from the address it was sent to: with
+// direct routing that is not the machine's own.
+func echo(port, text string) error {
+	conn, err := net.ListenPacket("udp4", ":"+port)
+	if err != nil {
+		return err
+	}
+	p := ipv4.NewPacketConn(conn)
+	if err := p.SetControlMessage(ipv4.FlagDst, true); err != nil {
+		return err
+	}
+	b := make([]byte, 1500)
+	for {
+		_, to, from, err := p.ReadFrom(b)
+		if err != nil {
+			return err
+		}
+		if _, err := p.WriteTo([]byte(text), &ipv4.ControlMessage{Src: to.Dst}, from); err != nil {
+			return err
+		}
+	}
+}
+
+// reloads has the director read its file again and again, with and without what
+// FILE.more holds.
+func reloads(file string, times int) error {
+	base, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	more, err := os.ReadFile(file + ".more")
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	for i := range times {
+		text := base
+		if i%2 == 0 {
+			text = append(base[:len(base):len(base)], more...)
+		}
+		if err := os.WriteFile(file, text, 0o600); err != nil {
+			return err
+		}
+		if _, err := control.Ask(ctx, control.Socket("", "lvs"), control.Request{Do: control.Reload}); err != nil {
+			return fmt.Errorf("reload %d: %w", i, err)
+		}
+	}
+	return os.WriteFile(file, base, 0o600)
+}
