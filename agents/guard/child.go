@@ -53,6 +53,9 @@ type command struct {
 // connectFirst bounds the wait for the daemon that started this process.
 const connectFirst = 10 * time.Second
 
+// lateWord is what reading a waiting command takes; it is far within lifetimeBound.
+const lateWord = 5 * time.Millisecond
+
 // lookAgain bounds every wait: timers stand still while the machine is
 // suspended, the lease does not.
 const lookAgain = 250 * time.Millisecond
@@ -80,8 +83,23 @@ func (k *keeper) serve(listener net.Listener) {
 			c.answer <- k.obey(c.line)
 		case <-time.After(wait):
 			if live && boottime() >= k.until {
-				k.expire()
+				k.lastWord(commands)
 			}
+		}
+	}
+}
+
+// lastWord lets the addresses expire, unless a later instant has been waiting to be
+// read: this process may have been kept from running longer than the daemon.
+func (k *keeper) lastWord(commands <-chan command) {
+	late := time.After(lateWord)
+	for boottime() >= k.until {
+		select {
+		case c := <-commands:
+			c.answer <- k.obey(c.line)
+		case <-late:
+			k.expire()
+			return
 		}
 	}
 }

@@ -19,8 +19,9 @@ const ChildName = "guard"
 
 const (
 	childEnv = "SYSTOLE_CHILD=" + ChildName
-	// answerWithin bounds the talk with the child; it only touches memory and netlink.
-	answerWithin = 2 * time.Second
+	// answerWithin bounds the talk with the child. It only touches memory and netlink,
+	// but may wait for a processor; a daemon that gives up here ends itself.
+	answerWithin = 10 * time.Second
 	// lifetimeBound is how late an address goes by valid_lft alone: lifetimeStep,
 	// rounding up to a second, and the second the kernel may wait between two
 	// looks (net/ipv4/devinet.c, check_lifetime).
