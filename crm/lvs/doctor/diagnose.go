@@ -298,19 +298,23 @@ func (d *diagnosis) path(director *Facts, s Service) {
 	}
 }
 
-// besides tells whether a masqueraded server would answer the node past the
-// director, as they share a network: then its trials say nothing about clients.
+// besides tells whether the trials of a node say nothing about clients: because a
+// masqueraded server would answer it past the director, as they share a network,
+// or because it is one of them and would be sent to itself.
 func (d *diagnosis) besides(n *Facts, s Service) bool {
 	return slices.ContainsFunc(s.Servers, func(r RealServer) bool {
 		if r.Forward != table.Masquerade {
 			return false
 		}
 		server := d.owner(r.Addr.Addr())
+		if server == n {
+			return true
+		}
 		if server != nil && slices.ContainsFunc(server.Replies, func(p survey.Reply) bool { return p.Port == r.Addr.Port() }) {
 			return false
 		}
 		way, ok := n.route(r.Addr.Addr())
-		return server == n || ok && way.Device != "" && !way.Gateway.IsValid()
+		return ok && way.Device != "" && !way.Gateway.IsValid()
 	})
 }
 

@@ -135,6 +135,18 @@ func TestFaults(t *testing.T) {
 			}
 		}, nil},
 		{"tried from beside masqueraded servers", masq, func(s Site) { s.of("store").Tried[0].Failed = 4 }, nil},
+		{"tried from a masqueraded server with rules", masq, func(s Site) {
+			for _, web := range []string{"web-1", "web-2"} {
+				s.of(web).Replies = []survey.Reply{{Port: 80, Gateway: addr("10.0.0.9")}}
+			}
+			s.of("web-1").Tried = []Tried{{To: end("192.0.2.10:80"), Times: 4, Failed: 2}}
+		}, nil},
+		{"a masqueraded path dead", masq, func(s Site) {
+			for _, web := range []string{"web-1", "web-2"} {
+				s.of(web).Replies = []survey.Reply{{Port: 80, Gateway: addr("10.0.0.9")}}
+			}
+			s.of("store").Tried[0].Failed = 4
+		}, []string{"dir-1: path-dead"}},
 		{"a node that cannot be asked", dr, func(s Site) { s.of("store").Error = "no route" }, []string{"store: node-unknown"}},
 		// A standby has the table and the address on lo: it speaks for nobody.
 		{"standby with a table", dr, func(s Site) {

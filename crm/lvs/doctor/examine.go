@@ -24,7 +24,7 @@ func Examine(ctx context.Context, ask Ask, directors []string) ([]Finding, error
 	if err != nil {
 		return nil, err
 	}
-	return Diagnose(Site{Nodes: keepTrials(second), Directors: directors}), nil
+	return Diagnose(Site{Nodes: second, Directors: directors}), nil
 }
 
 // Ensue are the questions that follow from the tables: who else has the
@@ -53,16 +53,6 @@ func Ensue(nodes []Facts) Questions {
 	slices.SortFunc(q.Connect, func(a, b Trial) int { return a.To.Compare(b.To) })
 	q.Connect = slices.CompactFunc(q.Connect, func(a, b Trial) bool { return a.To == b.To })
 	return q
-}
-
-// keepTrials drops trials from nodes that have the address themselves: they
-// never left the node, or could not come back.
-func keepTrials(nodes []Facts) []Facts {
-	for i := range nodes {
-		n := &nodes[i]
-		n.Tried = slices.DeleteFunc(n.Tried, func(t Tried) bool { return len(n.devices(t.To.Addr())) > 0 })
-	}
-	return nodes
 }
 
 // Together asks every node at once by ask, and answers in the order of names.

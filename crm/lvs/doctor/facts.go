@@ -79,7 +79,10 @@ func Look(ctx context.Context, node string, q Questions) Facts {
 		}
 	}
 	for _, t := range q.Connect {
-		f.Tried = append(f.Tried, try(ctx, t))
+		// To an address of its own a node connects past the link, or not at all.
+		if len(f.devices(t.To.Addr())) == 0 {
+			f.Tried = append(f.Tried, try(ctx, t))
+		}
 	}
 	return f
 }
