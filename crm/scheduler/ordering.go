@@ -85,7 +85,13 @@ func (r *run) orderMigrations(o ordering) {
 		return
 	}
 	flags := orderOptional
-	pair := func(a, b string) { r.order(first, a, then, b, flags) }
+	pair := func(a, b string) {
+		from := end{res: first, task: a, action: noAction}
+		if a == o.first.task {
+			from.action = o.first.action // of several stops only the one that was ordered
+		}
+		r.newOrdering(ordering{first: from, then: end{res: then, task: b, action: noAction}, flags: flags})
+	}
 	switch o.first.task + " " + o.then.task {
 	case "start start":
 		if firstCan {
@@ -403,6 +409,9 @@ func (r *run) applyOrderings() {
 		r.update(actionID(i))
 	}
 	r.dropInvalidOrderings()
+	if r.s.HaveRemotes {
+		r.dropProbeLoops()
+	}
 }
 
 func (r *run) applyFirst(o ordering) {
@@ -472,6 +481,41 @@ func (r *run) dropInvalidOrderings() {
 			if l.flags == orderLoad && a.res != status.NoRes && a.task == "migrate_to" && r.loops(actionID(i), actionID(i), l) {
 				l.flags = orderNone
 			}
+		}
+	}
+}
+
+// dropProbeLoops takes out that a probe on a remote node comes before something that has to happen before the connection moves
+// away: the probe itself waits until the connection is up elsewhere, so it comes too late for that.
+func (r *run) dropProbeLoops() {
+	for i := range r.actions {
+		p := &r.actions[i]
+		if p.task != "monitor" || p.interval != 0 || p.is(optional) || !r.connectionMoves(p.node) {
+			continue
+		}
+		earlier := map[actionID]bool{}
+		r.collectEarlier(actionID(i), earlier)
+		for _, l := range p.after {
+			if !earlier[l.action] {
+				continue
+			}
+			then := &r.actions[l.action]
+			for k := range then.before {
+				if then.before[k].action == actionID(i) {
+					then.before[k].flags = orderNone
+				}
+			}
+		}
+	}
+}
+
+// collectEarlier collects what has to happen before an action.
+func (r *run) collectEarlier(id actionID, into map[actionID]bool) {
+	for k := range r.actions[id].before {
+		l := &r.actions[id].before[k]
+		if !into[l.action] && r.inputBelongs(id, l) {
+			into[l.action] = true
+			r.collectEarlier(l.action, into)
 		}
 	}
 }

@@ -97,6 +97,7 @@ func drawWorld(t *rapid.T) string {
 	if some("no quorum") {
 		line("@no-quorum")
 	}
+	connected := pick("connected", append([]string{"nowhere"}, nodes...)...) // the node that the remote node is reached from
 	for _, n := range nodes {
 		kinds := []string{"", "", "", "", "lost", "left", "gone"}
 		if !fencing {
@@ -110,8 +111,12 @@ func drawWorld(t *rapid.T) string {
 		if some("asks to leave " + n) {
 			line("@attr %s shutdown 1799999999", n)
 		}
-		if len(places) > len(nodes) { // the connection is down: while it moves, moves to the remote node may wait in a circle
-			line("@op %s r monitor 7", n)
+		if len(places) > len(nodes) {
+			if n == connected {
+				line("@op %s r start 0", n)
+			} else {
+				line("@op %s r monitor 7", n)
+			}
 		}
 		line("@attr %s #health-disk %s", n, pick("health "+n, "green", "yellow", "red"))
 		for _, p := range prims {
@@ -145,11 +150,13 @@ func drawWorld(t *rapid.T) string {
 	if len(places) > len(nodes) && fencing && some("remote node seen") {
 		line("@node r remote")
 		for _, p := range prims {
-			switch { // all has been probed, and no group runs there: otherwise a moving connection may tie its members into a loop
-			case p == "fence" || strings.HasPrefix(p, "bu-"):
-			case len(p) == 1 && some("inside "+p):
+			if p == "fence" || strings.HasPrefix(p, "bu-") {
+				continue
+			}
+			switch pick("inside "+p, "started", "probed", "unknown") {
+			case "started":
 				line("@op r %s start 0", p)
-			default:
+			case "probed":
 				line("@op r %s monitor 7", p)
 			}
 		}
@@ -185,11 +192,18 @@ func acyclic(t *rapid.T, r *scheduler.Result) {
 		done
 	)
 	state := make([]int, len(r.Plan.Actions)+1)
+	var path []string
 	var visit func(id transition.ActionID)
 	visit = func(id transition.ActionID) {
-		switch a := &r.Plan.Actions[id-1]; state[id] {
+		a := &r.Plan.Actions[id-1]
+		name := a.Key
+		if a.Node != status.NoNode {
+			name += "@" + r.Status.Nodes[a.Node].Name
+		}
+		path = append(path, name)
+		switch state[id] {
 		case open:
-			t.Fatalf("the graph has a loop through %s", a.Key)
+			t.Fatalf("the graph has a loop: %s", strings.Join(path[slices.Index(path, name):], " after "))
 		case unseen:
 			state[id] = open
 			for _, first := range a.Before {
@@ -201,6 +215,7 @@ func acyclic(t *rapid.T, r *scheduler.Result) {
 			}
 			state[id] = done
 		}
+		path = path[:len(path)-1]
 	}
 	for i := range r.Plan.Actions {
 		if r.Plan.Actions[i].InGraph {

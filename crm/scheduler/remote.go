@@ -1,6 +1,10 @@
 package scheduler
 
-import "systole/crm/status"
+import (
+	"slices"
+
+	"systole/crm/status"
+)
 
 // connectionState is what can be expected of a remote node's connection.
 type connectionState uint8
@@ -37,6 +41,16 @@ func (r *run) connectionState(n status.NodeID) connectionState {
 		return connectionResting
 	}
 	return connectionAlive
+}
+
+// connectionMoves tells whether a node is a remote one whose connection goes from one cluster node to another.
+func (r *run) connectionMoves(n status.NodeID) bool {
+	if n == status.NoNode || r.s.Nodes[n].Kind != status.Remote || r.s.Nodes[n].Connection == status.NoRes {
+		return false
+	}
+	conn := r.s.Nodes[n].Connection
+	began, ended := r.s.CurrentNode(conn), r.res[conn].node
+	return began != status.NoNode && ended != status.NoNode && began != ended
 }
 
 func shutdownWanted(n *status.Node) bool {
@@ -99,7 +113,10 @@ func (r *run) orderRemoteConnections() {
 func (r *run) orderOnRemote(id actionID, conn status.ResID) {
 	a := &r.actions[id]
 	task, n := a.task, a.node
-	if task == "migrate_to" || task == "migrate_from" {
+	switch {
+	case task == "migrate_from" && r.arrivesProbed(id):
+		task = "start"
+	case task == "migrate_to", task == "migrate_from":
 		task = "stop"
 	}
 	state := r.connectionState(n)
@@ -140,6 +157,13 @@ func (r *run) orderOnRemote(id actionID, conn status.ResID) {
 			r.afterStart(conn, id, orderNone)
 		}
 	}
+}
+
+// arrivesProbed tells whether what a migration brings to a remote node has to be probed there first. The probe waits for the
+// connection, so the arrival cannot be had before the connection moves.
+func (r *run) arrivesProbed(migrateFrom actionID) bool {
+	a := &r.actions[migrateFrom]
+	return slices.ContainsFunc(r.findOn(a.res, "monitor", 0, a.node), func(p actionID) bool { return !r.actions[p].is(optional) })
 }
 
 func (r *run) orderInGuest(id actionID, conn status.ResID) {
@@ -190,7 +214,11 @@ func (r *run) router(id actionID) status.NodeID {
 		task = a.metaValue("notify_operation")
 	}
 	switch task {
-	case "cancel", "stop", "demote", "migrate_from", "migrate_to":
+	case "migrate_from":
+		if !partial && !r.arrivesProbed(id) {
+			return began
+		}
+	case "cancel", "stop", "demote", "migrate_to":
 		if !partial {
 			return began // before the connection moves
 		}
