@@ -46,6 +46,7 @@ type Diary struct {
 
 	mu      sync.Mutex
 	entries []entry
+	checked int      // so many entries have been read on their own pages
 	maybes  []string // tokens of what was sent and never acknowledged
 	last    []error  // the newest refusals, for whoever reads a failure
 	serial  int
@@ -209,7 +210,24 @@ func (d *Diary) refused(token string, err error) {
 // Verify reads everything back: each acknowledged post on its page, each picture
 // byte for byte, each comment; nothing twice, and what was never acknowledged at most
 // once. It returns all that is wrong.
-func (d *Diary) Verify(ctx context.Context) error {
+func (d *Diary) Verify(ctx context.Context) error { return d.verify(ctx, 0) }
+
+// VerifyNew is Verify, but visits only the pages that no VerifyNew has visited before;
+// in the lists it looks for everything.
+func (d *Diary) VerifyNew(ctx context.Context) error {
+	d.mu.Lock()
+	from, to := d.checked, len(d.entries)
+	d.mu.Unlock()
+	err := d.verify(ctx, from)
+	if err == nil {
+		d.mu.Lock()
+		d.checked = to
+		d.mu.Unlock()
+	}
+	return err
+}
+
+func (d *Diary) verify(ctx context.Context, from int) error {
 	d.mu.Lock()
 	entries, maybes := slices.Clone(d.entries), slices.Clone(d.maybes)
 	d.mu.Unlock()
@@ -228,9 +246,12 @@ func (d *Diary) Verify(ctx context.Context) error {
 		}
 	}
 	var wrong []error
-	for _, e := range entries {
+	for i, e := range entries {
 		if n := count[e.token]; n != 1 {
 			wrong = append(wrong, fmt.Errorf("%s was acknowledged and is there %d times", e.token, n))
+		}
+		if i < from {
+			continue
 		}
 		if err := d.readable(ctx, e); err != nil {
 			wrong = append(wrong, fmt.Errorf("%s: %w", e.token, err))

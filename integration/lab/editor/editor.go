@@ -49,7 +49,7 @@ const (
 func New(base string, who Account) *Editor {
 	jar, _ := cookiejar.New(nil) // fails only with options
 	return &Editor{base: strings.TrimSuffix(base, "/"), who: who, patience: patience, http: &http.Client{
-		Jar:     jar,
+		Jar: jar,
 		// Every request is a new connection: a real visitor after a fail-over has none.
 		Transport: &http.Transport{DisableKeepAlives: true},
 		CheckRedirect: func(_ *http.Request, via []*http.Request) error {
