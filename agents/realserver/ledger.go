@@ -92,6 +92,9 @@ type book struct {
 	ledger
 }
 
+// errDamaged: nobody knows what the settings were. A stop still takes the addresses away.
+var errDamaged = errors.New("is damaged (remove it; a reboot, or sysctl, restores the settings below net.ipv4.conf)")
+
 const bookName = "systole-realserver.json"
 
 // peek reads the ledger without holding it.
@@ -107,10 +110,10 @@ func peek(dir string) (ledger, error) {
 	}
 	l = ledger{}
 	if err := json.Unmarshal(text, &l); err != nil {
-		return l, fmt.Errorf("%s is damaged: %w; remove it, and restore the settings below /proc/sys/net by hand or by a reboot", path, err)
+		return l, fmt.Errorf("%s %w: %w", path, errDamaged, err)
 	}
 	if l.Users == nil || l.Settings == nil {
-		return l, fmt.Errorf("%s is damaged: it lacks users or settings; remove it, and restore the settings below /proc/sys/net by hand or by a reboot", path)
+		return l, fmt.Errorf("%s %w: it lacks users or settings", path, errDamaged)
 	}
 	return l, nil
 }

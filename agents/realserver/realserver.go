@@ -15,6 +15,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -183,6 +185,9 @@ func (c config) wrong(needs []need) (string, error) {
 
 func (a *Agent) stop(ctx context.Context, c config, op resources.Op, user string) (note string, err error) {
 	l, err := peek(a.cfg.Dir)
+	if errors.Is(err, errDamaged) {
+		return a.abandon(c, err)
+	}
 	if err != nil {
 		return "", err
 	}
@@ -209,6 +214,15 @@ func (a *Agent) stop(ctx context.Context, c config, op resources.Op, user string
 	}
 	b.ledger = before
 	return note, b.save()
+}
+
+// abandon is a stop without a ledger to go by: what could harm goes, the settings
+// that keep the node quiet stay, and the file is put aside.
+func (a *Agent) abandon(c config, why error) (note string, err error) {
+	everything := func(string) bool { return true }
+	path := filepath.Join(a.cfg.Dir, bookName)
+	a.cfg.Log.Warn("kernel settings are not restored", "err", why)
+	return why.Error(), errors.Join(c.withdraw(everything), c.mislead(everything), os.Rename(path, path+".damaged"))
 }
 
 // withdraw takes the addresses away that nobody else relies on. One that an

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -254,6 +255,26 @@ func TestMonitorSeesWhatBreaksIt(t *testing.T) {
 	r.run("rs", resources.ActionMonitor, resources.NotRunning, rs)
 	r.run("rs", resources.ActionStart, resources.OK, rs)
 	r.run("rs", resources.ActionMonitor, resources.OK, rs)
+}
+
+// Without a readable ledger nobody guesses, but a stop takes the address away.
+func TestDamagedLedger(t *testing.T) {
+	if !nstest.Isolated(t) {
+		return
+	}
+	r := newRig(t)
+	const rs = "vip=" + vip4
+	r.run("rs", resources.ActionStart, resources.OK, rs)
+	r.must(os.WriteFile(filepath.Join(r.dir, bookName), []byte("{"), 0o600))
+	r.run("rs", resources.ActionStart, resources.ErrGeneric, rs)
+	if res := r.run("rs", resources.ActionMonitor, resources.ErrGeneric, rs); res.Status != resources.StatusError {
+		t.Errorf("the monitor says %+v", res)
+	}
+	r.run("rs", resources.ActionStop, resources.OK, rs)
+	if got := addressesOf(t, vip4); len(got) != 0 {
+		t.Errorf("after the stop the address is on %v", got)
+	}
+	r.run("rs", resources.ActionMonitor, resources.NotRunning, rs)
 }
 
 // Two resources share settings and an address: the last one stopped takes them away.

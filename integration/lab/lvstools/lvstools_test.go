@@ -14,6 +14,7 @@ func TestLab(t *testing.T) {
 	l := lab.New(t)
 	a := l.Node("a")
 	must(t, l.Boot(t.Context()))
+	t.Run("doctor", func(t *testing.T) { theDoctor(t, l, a) })
 	t.Run("ipvsadm", func(t *testing.T) { ipvsadmAlike(t, l, a) })
 }
 
