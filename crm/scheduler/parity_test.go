@@ -1,9 +1,7 @@
 package scheduler_test
 
 import (
-	"bufio"
 	"bytes"
-	"flag"
 	"fmt"
 	"maps"
 	"os"
@@ -22,17 +20,12 @@ import (
 	"systole/crm/transition"
 )
 
-var writeFloors = flag.Bool("write-floors", false, "write testdata/floors.txt anew")
-
-const floorsFile = "testdata/floors.txt"
+// floorsFile is what make parity checks, too: by area, the number of cases and how many of them agree in sem, summary, scores,
+// dot and exp.
+const floorsFile = "../../integration/parity/floor"
 
 // tally counts an area's cases, and those that agree in the plan, in the drawn graph and in the scores.
 type tally struct{ cases, plan, dot, scores int }
-
-// percent rounds down, so that 100 means all.
-func (a tally) percent() [3]int {
-	return [3]int{100 * a.plan / a.cases, 100 * a.dot / a.cases, 100 * a.scores / a.cases}
-}
 
 // TestParity plans the cases of the reference's suite and compares the summary of the plan, the drawn graph and the scores.
 // No area may fall below its floor.
@@ -54,16 +47,15 @@ func TestParity(t *testing.T) {
 		a.cases++
 		compare(t, dir, c, a)
 	}
-	if *writeFloors {
-		write(t, areas)
-		return
-	}
 	floors := readFloors(t)
 	for _, area := range slices.Sorted(maps.Keys(areas)) {
-		got, floor := areas[area].percent(), floors[area]
-		for i, what := range []string{"plan", "graph", "scores"} {
-			if got[i] < floor[i] {
-				t.Errorf("%s: %s agrees in %d%% of %d cases, the floor is %d%%", area, what, got[i], areas[area].cases, floor[i])
+		got, floor := areas[area], floors[area]
+		for _, m := range []struct {
+			what       string
+			got, floor int
+		}{{"plan", got.plan, floor.plan}, {"graph", got.dot, floor.dot}, {"scores", got.scores, floor.scores}} {
+			if got.cases == floor.cases && m.got < m.floor {
+				t.Errorf("%s: %s agrees in %d of %d cases, the floor is %d", area, m.what, m.got, got.cases, m.floor)
 			}
 		}
 	}
@@ -212,31 +204,19 @@ func scoreLines(r *scheduler.Result) string {
 	return b.String()
 }
 
-func write(t *testing.T, areas map[string]*tally) {
-	var b strings.Builder
-	b.WriteString("# area, then how many percent of its cases must agree: plan, graph, scores; written by go test -run Parity -write-floors\n")
-	for _, area := range slices.Sorted(maps.Keys(areas)) {
-		p := areas[area].percent()
-		fmt.Fprintf(&b, "%s %d %d %d\n", area, p[0], p[1], p[2])
-	}
-	if err := os.WriteFile(floorsFile, []byte(b.String()), 0o644); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func readFloors(t *testing.T) map[string][3]int {
-	f, err := os.Open(floorsFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	out := map[string][3]int{}
-	for in := bufio.NewScanner(f); in.Scan(); {
-		var area string
-		var p [3]int
-		if n, _ := fmt.Sscan(in.Text(), &area, &p[0], &p[1], &p[2]); n == 4 {
-			out[area] = p
+func readFloors(t *testing.T) map[string]tally {
+	floors := map[string]tally{}
+	for line := range strings.Lines(read(t, floorsFile)) {
+		if strings.HasPrefix(line, "#") {
+			continue
 		}
+		var area string
+		var f tally
+		var summary, exp int
+		if _, err := fmt.Sscan(line, &area, &f.cases, &f.plan, &summary, &f.scores, &f.dot, &exp); err != nil {
+			t.Fatalf("%s: %q: %v", floorsFile, line, err)
+		}
+		floors[area] = f
 	}
-	return out
+	return floors
 }
