@@ -103,6 +103,9 @@ lab: build ## real kernels: power cuts, frozen nodes, fencing, in User-Mode Linu
 prop: ## property tests with CHECKS random inputs each
 	go test -count=1 -run Prop -timeout 60m $$(git grep -l pgregory.net/rapid -- '*_test.go' | xargs -n1 dirname | sort -u | sed 's,^,./,') -rapid.checks=$(CHECKS)
 
+prop-scheduler: ## plan for CHECKS random clusters with every feature mixed
+	go test -count=1 -run Prop -timeout 20m ./crm/scheduler ./crm/recheck ./crm/status -rapid.checks=$(CHECKS)
+
 fuzz: ## fuzz one target: make fuzz PKG=./crm/cib TARGET=FuzzParse FUZZTIME=30s
 	go test -run '^$$' -fuzz '^$(TARGET)$$' -fuzztime $(FUZZTIME) $(PKG)
 
@@ -151,4 +154,4 @@ ci-bare: ## run .ci/run in a fresh Debian 12 root plus Go (root; needs debootstr
 clean: ## remove what was built
 	rm -rf bin build
 
-.PHONY: help build install demo demo-down demo-tool check test race sim sim-mutants chaos lab prop fuzz parity golden cover vuln bench bench-checks bench-failover bench-quiet ci-bare clean
+.PHONY: help build install demo demo-down demo-tool check test race sim sim-mutants chaos lab prop prop-scheduler fuzz parity golden cover vuln bench bench-checks bench-failover bench-quiet ci-bare clean
