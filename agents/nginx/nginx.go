@@ -13,6 +13,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -49,6 +51,10 @@ type server struct {
 	url, addr  string
 	regex      *regexp.Regexp
 	graceful   time.Duration
+
+	page      string // of check level 20
+	pageRegex *regexp.Regexp
+	external  []string // of check level 30
 }
 
 // environment is for what the configuration may run (perl, external programs).
@@ -64,6 +70,13 @@ func read(ctx context.Context, params map[string]string) (server, error) {
 	if s.regex, err = regexp.Compile(v.String("status10regex")); err != nil {
 		return server{}, ocferr.Errorf(resources.ErrConfigured, "parameter status10regex of nginx: %w", err)
 	}
+	if s.pageRegex, err = regexp.Compile("(?i)" + v.String("test20regex")); err != nil {
+		return server{}, ocferr.Errorf(resources.ErrConfigured, "parameter test20regex of nginx: %w", err)
+	}
+	if s.page, err = onServer(v.String("test20url"), s.url, v.String("port")); err != nil {
+		return server{}, ocferr.Errorf(resources.ErrConfigured, "parameter test20url of nginx: %w", err)
+	}
+	s.external = options(v.String("external_monitor30_cmd"))
 	if port := v.String("port"); port != "" {
 		s.addr = "127.0.0.1:" + port
 		if s.url != "" {
@@ -231,9 +244,43 @@ func (s server) monitor(ctx context.Context, level int) error {
 		return ocferr.Errorf(resources.NotRunning, "no master process in %s", s.pidfile)
 	}
 	if level >= 10 && s.url != "" {
-		return web.Get(ctx, s.url, s.regex)
+		if err := web.Get(ctx, s.url, s.regex); err != nil {
+			return err
+		}
+	}
+	if level >= 20 && s.page != "" {
+		if err := web.Get(ctx, s.page, s.pageRegex); err != nil {
+			return err
+		}
+	}
+	if level >= 30 && len(s.external) > 0 {
+		exit, err := process.Run(ctx, process.Command{Path: s.external[0], Args: s.external[1:], Env: environment})
+		if err == nil && exit.Code != 0 {
+			err = fmt.Errorf("%s: exit %d: %s", s.external[0], exit.Code, firstLine(exit.Stderr))
+		}
+		return err
 	}
 	return nil
+}
+
+// onServer makes a URL of a page that may be a path on the server that answers
+// at base, or at a port of the local host.
+func onServer(page, base, port string) (string, error) {
+	if page == "" || strings.HasPrefix(page, "http") {
+		return page, nil
+	}
+	if base == "" {
+		base = "http://" + net.JoinHostPort("127.0.0.1", cmp.Or(port, "80")) + "/"
+	}
+	b, err := url.Parse(base)
+	if err != nil {
+		return "", err
+	}
+	p, err := b.Parse("/" + strings.TrimPrefix(page, "/"))
+	if err != nil {
+		return "", err
+	}
+	return p.String(), nil
 }
 
 func (s server) reload(ctx context.Context) error {

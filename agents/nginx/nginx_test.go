@@ -166,6 +166,44 @@ func TestKilledMaster(t *testing.T) {
 	s.run(resources.ActionMonitor, resources.NotRunning)
 }
 
+// A monitor of a higher level asks for all that the lower ones ask for.
+func TestCheckLevels(t *testing.T) {
+	s := newSite(t)
+	s.run(resources.ActionStart, resources.OK)
+	s.params["test20url"], s.params["test20regex"] = "/", "IT WORKS"
+	s.params["external_monitor30_cmd"] = "/bin/sh -c 'exit 0'"
+	monitor := func(level int, want resources.Code, says string) {
+		t.Helper()
+		op := s.op(resources.ActionMonitor)
+		op.CheckLevel = level
+		if res := (Agent{}).Execute(t.Context(), op); res.Code != want || !strings.Contains(res.Reason, says) {
+			t.Errorf("level %d: %d %q, want %d and %q", level, res.Code, res.Reason, want, says)
+		}
+	}
+	monitor(30, resources.OK, "")
+	s.params["external_monitor30_cmd"] = "/bin/sh -c 'echo the cache is cold >&2; exit 3'"
+	monitor(20, resources.OK, "")
+	monitor(30, resources.ErrGeneric, "exit 3: the cache is cold")
+	s.params["test20url"] = s.url + "nowhere/else"
+	s.params["test20regex"] = "nothing"
+	monitor(10, resources.OK, "")
+	monitor(20, resources.ErrGeneric, "does not match")
+	s.params["test20regex"] = "("
+	monitor(0, resources.ErrConfigured, "test20regex")
+	delete(s.params, "test20regex")
+}
+
+func TestOnServer(t *testing.T) {
+	for _, c := range [][4]string{
+		{"", "", "", ""}, {"/a?b", "", "", "http://127.0.0.1:80/a?b"}, {"a", "", "8080", "http://127.0.0.1:8080/a"},
+		{"/a", "https://web.example:444/status", "80", "https://web.example:444/a"}, {"http://x/", "http://y/", "", "http://x/"},
+	} {
+		if got, err := onServer(c[0], c[1], c[2]); got != c[3] || err != nil {
+			t.Errorf("%q on %q, port %q: %q, %v; want %q", c[0], c[1], c[2], got, err, c[3])
+		}
+	}
+}
+
 func TestStopEndsSlowRequests(t *testing.T) {
 	s := newSite(t)
 	s.params["graceful"] = "100ms"
