@@ -333,22 +333,32 @@ func decodeServer(data []byte, family table.Family) (table.ServerEntry, error) {
 	return s, nil
 }
 
-// counters decodes statistics; in the older set only bytes have 64 bits.
+// counters decodes statistics; in the older set only bytes have 64 bits. A look
+// at 200 services of 10 servers does this 4400 times, so it makes no garbage.
 func counters[N uint32 | uint64](c *table.Counters, number func(*netlink.AttributeDecoder) N) func(*netlink.AttributeDecoder) error {
-	fields := map[uint16]*uint64{
-		statsConns: &c.Conns, statsInPackets: &c.InPackets, statsOutPackets: &c.OutPackets,
-		statsConnRate: &c.ConnRate, statsInPacketRate: &c.InPacketRate, statsOutPacketRate: &c.OutPacketRate,
-		statsInByteRate: &c.InByteRate, statsOutByteRate: &c.OutByteRate,
-	}
 	return func(ad *netlink.AttributeDecoder) error {
 		for ad.Next() {
-			switch f := fields[ad.Type()]; {
-			case ad.Type() == statsInBytes:
+			switch ad.Type() {
+			case statsConns:
+				c.Conns = uint64(number(ad))
+			case statsInPackets:
+				c.InPackets = uint64(number(ad))
+			case statsOutPackets:
+				c.OutPackets = uint64(number(ad))
+			case statsInBytes:
 				c.InBytes = ad.Uint64()
-			case ad.Type() == statsOutBytes:
+			case statsOutBytes:
 				c.OutBytes = ad.Uint64()
-			case f != nil:
-				*f = uint64(number(ad))
+			case statsConnRate:
+				c.ConnRate = uint64(number(ad))
+			case statsInPacketRate:
+				c.InPacketRate = uint64(number(ad))
+			case statsOutPacketRate:
+				c.OutPacketRate = uint64(number(ad))
+			case statsInByteRate:
+				c.InByteRate = uint64(number(ad))
+			case statsOutByteRate:
+				c.OutByteRate = uint64(number(ad))
 			}
 		}
 		return nil

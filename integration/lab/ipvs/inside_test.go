@@ -52,6 +52,8 @@ func inside(args []string) error {
 		return stopwatch(args[1:])
 	case "echo":
 		return echo(args[1])
+	case "keepalived":
+		return keepalived(args[1], args[2])
 	case "talk":
 		return talk(args[1], args[2])
 	}
@@ -65,8 +67,6 @@ func inside(args []string) error {
 		return apply(k, args[1])
 	case "dump":
 		return dump(k)
-	case "keepalived":
-		return keepalived(k, args[1], args[2])
 	case "features":
 		return features(k)
 	}
@@ -155,8 +155,9 @@ func talk(addr, file string) error {
 }
 
 // apply programs a configuration file, then looks whether all is as wanted, and
-// prints the operations and how long they took.
+// prints the operations and how long it took from reading the file to the last of them.
 func apply(k *kernel.Handle, file string) error {
+	began := time.Now()
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return err
@@ -173,7 +174,6 @@ func apply(k *kernel.Handle, file string) error {
 		}
 		wanted = append(wanted, w)
 	}
-	began := time.Now()
 	have, err := k.Services()
 	if err != nil {
 		return err
