@@ -58,8 +58,12 @@ type OrderRefused struct {
 	Reason     string
 }
 
-// Done: an operation that leaves no trace in the CIB, a notification, has ended.
-type Done struct{ Key transition.Key }
+// Done: an operation that leaves no trace in the CIB has ended: a notification, or one
+// that the node's own policy put an end to, which has a Reason and failed.
+type Done struct {
+	Key    transition.Key
+	Reason string
+}
 
 // FenceDone is the outcome of a fencing that was asked for here, or by hand
 // (Action 0). Only OK is proof.

@@ -219,13 +219,20 @@ func (c *Controller) refused(e OrderRefused) {
 	c.confirm(e.Action, transition.ActionFailed)
 }
 
-// done confirms a notification. Its failure is the agent's affair: the field takes
-// no notice of what notifications answer.
+// done confirms what leaves no trace in the CIB. The failure of a notification is the
+// agent's affair: the field takes no notice of what they answer.
 func (c *Controller) done(e Done) {
 	if c.run == nil || e.Key.UUID != c.uuid || e.Key.Transition != c.transition {
 		return
 	}
-	if _, sent := c.run.orders[e.Key.Action]; sent {
+	o, sent := c.run.orders[e.Key.Action]
+	switch {
+	case !sent:
+	case e.Reason != "":
+		c.say(Warn, "action not carried out", "node", o.Node, "action", o.Op.Resource+" "+string(o.Op.Action), "reason", e.Reason)
+		c.run.refused = true
+		c.confirm(e.Key.Action, transition.ActionFailed)
+	default:
 		c.confirm(e.Key.Action, transition.Succeeded)
 	}
 }

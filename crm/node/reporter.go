@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -44,22 +45,27 @@ func (n *Node) report(ctx context.Context, batch []executor.Report) error {
 	}
 }
 
-// tellEnd lets the DC know of the end of a notification, which the log does not keep.
+// tellEnd lets the DC know of an end that the log does not keep: of a notification, and of
+// what it ordered and this node's own policy has ended, or dropped before it was begun.
 // If the word is lost, the action is over when its time is.
 func (n *Node) tellEnd(ctx context.Context, r executor.Report) {
 	k, err := transition.ParseKey(r.Key)
-	if err != nil || r.Op.Action != resources.ActionNotify {
+	done := controller.Done{Key: k}
+	if r.Op.Interval == 0 && r.Result.Status == resources.StatusCancelled {
+		done.Reason = cmp.Or(r.Result.Reason, "cancelled")
+	}
+	if err != nil || done.Reason == "" && r.Op.Action != resources.ActionNotify {
 		return
 	}
 	d := n.store.DC()
 	if d.Active {
-		n.director.post(controller.Done{Key: k})
+		n.director.post(done)
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, orderTimeout)
 	defer cancel()
-	if err := n.callLeader(ctx, d.Leader, "/rpc/done", k, nil); err != nil && ctx.Err() == nil {
-		n.log.Debug("the DC does not know of a notification's end", "rsc", r.Op.Instance, "err", err)
+	if err := n.callLeader(ctx, d.Leader, "/rpc/done", done, nil); err != nil && ctx.Err() == nil {
+		n.log.Debug("the DC does not know of an action's end", "rsc", r.Op.Instance, "err", err)
 	}
 }
 

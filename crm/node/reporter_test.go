@@ -2,7 +2,10 @@ package node
 
 import (
 	"testing"
+	"testing/synctest"
+	"time"
 
+	"systole/crm/api"
 	"systole/crm/cib"
 	"systole/crm/command"
 	"systole/crm/transition"
@@ -58,4 +61,34 @@ func TestOwnKey(t *testing.T) {
 			t.Errorf("%s gave %d: key %+v, %v", r.Op.Action, r.Result.Code, k, err)
 		}
 	}
+}
+
+// A node's own policy ends what the DC has ordered, and the DC has not noticed any loss: it
+// is told, and does not wait for the action's time to be over.
+func TestInterruptedActionIsNotWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := grow(t, 3, 1, noFencing...)
+		n := c.holder("r1")
+		c.world.mu.Lock()
+		c.world.slow = 15 * time.Second
+		c.world.mu.Unlock()
+		r, err := backend{c.dc().Node}.Propose(t.Context(), api.Proposal{Operations: []api.CIBOperation{
+			{Op: api.OpCreate, Section: "resources", XML: toy(2)},
+			{Op: api.OpCreate, Section: "constraints", XML: `<rsc_location id="l" rsc="r2" node="` + n.name + `" score="INFINITY"/>`},
+		}})
+		if err != nil || r.Code != 0 {
+			t.Fatalf("propose: %+v, %v", r, err)
+		}
+		time.Sleep(2 * time.Second) // the start is under way
+		c.world.mu.Lock()
+		c.world.slow = 0
+		c.world.mu.Unlock()
+		if err := n.exec.StopAll(t.Context(), "a test"); err != nil {
+			t.Fatal(err)
+		}
+		if took := c.until("both run", func() bool { return len(c.world.where("r1")) == 1 && len(c.world.where("r2")) == 1 && c.settled() }); took > 10*time.Second {
+			t.Errorf("settled after %v", took)
+		}
+		c.neverTwice()
+	})
 }

@@ -14,7 +14,6 @@ import (
 	"systole/crm/command"
 	"systole/crm/controller"
 	"systole/crm/fencing"
-	"systole/crm/transition"
 	"systole/crm/transport"
 )
 
@@ -110,12 +109,12 @@ func (n *Node) rpcRoutes() http.Handler {
 		answer(w, http.StatusOK, index)
 	})
 	mux.HandleFunc("POST /rpc/done", func(w http.ResponseWriter, r *http.Request) {
-		k, err := api.Decode[transition.Key](http.MaxBytesReader(w, r.Body, maxMessage))
+		done, err := api.Decode[controller.Done](http.MaxBytesReader(w, r.Body, maxMessage))
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
-		n.director.post(controller.Done{Key: k})
+		n.director.post(done)
 		answer(w, http.StatusOK, struct{}{})
 	})
 	mux.HandleFunc("POST /rpc/fence", func(w http.ResponseWriter, r *http.Request) {
