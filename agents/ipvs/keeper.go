@@ -119,8 +119,11 @@ func (k *keeper) run(ctx context.Context) error {
 			k.obey(ctx, r)
 		case k.nodes = <-k.tables:
 			k.round(time.Now())
-		case k.feedSays = <-k.says:
-			k.events.add("cluster weights: " + k.feedSays)
+		case says := <-k.says:
+			if says != k.feedSays {
+				k.feedSays = says
+				k.events.add("cluster weights: " + says)
+			}
 		case <-k.changed:
 			k.round(time.Now())
 		case <-tick.C: // however often the others come

@@ -1,6 +1,8 @@
 package ipvs
 
 import (
+	"context"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -131,4 +133,38 @@ func TestPaths(t *testing.T) {
 	if got := control.Socket("", "a/b"); got != "/run/resource-agents/ipvs-a_b.sock" {
 		t.Error(got)
 	}
+}
+
+// The feed's program is followed, what it said holds when it ends, and it is started again.
+func TestFeed(t *testing.T) {
+	if _, err := os.Stat("/bin/sh"); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	tables, states := make(chan map[string]director.Weight), make(chan string)
+	ended := make(chan struct{})
+	f := feed{
+		argv: []string{"/bin/sh", "-c", "echo a drain; echo; echo a $NUMBER; echo"}, env: []string{"NUMBER=5"},
+		table: func(m map[string]director.Weight) { send(ctx, tables, m) },
+		state: func(s string) { send(ctx, states, s) },
+	}
+	go func() { defer close(ended); f.run(ctx) }()
+	next := func(want director.Weight) {
+		t.Helper()
+		if s := <-states; s != "connected" {
+			t.Fatalf("the state is %q", s)
+		}
+		if m := <-tables; m["a"] != want {
+			t.Fatalf("the table is %v, want %+v", m, want)
+		}
+	}
+	for range 2 {
+		next(director.Weight{Drain: true})
+		next(director.Weight{Set: true, N: 5})
+		if s := <-states; !strings.Contains(s, "the last table holds; again in") {
+			t.Fatalf("after its end: %q", s)
+		}
+	}
+	cancel()
+	<-ended
 }

@@ -61,15 +61,12 @@ func programming(s bench) {
 		measured["keepalived, reload"] = append(measured["keepalived, reload"], micros(s, both[1]))
 		clear()
 	}
-	median := func(name string) time.Duration {
-		d := slices.Sorted(slices.Values(measured[name]))
-		return d[len(d)/2]
-	}
-	s.Logf("ours with the start of the process: %v", median("ours, whole process").Round(time.Millisecond))
+	best := func(name string) time.Duration { return slices.Min(measured[name]) } // whatever else the machine does
+	s.Logf("ours with the start of the process: %v", best("ours, whole process").Round(time.Millisecond))
 	for _, pair := range [][2]string{{"ours, start", "ipvsadm -R"}, {"ours, start", "keepalived, start"}, {"ours, reload", "keepalived, reload"}} {
-		a, b := median(pair[0]), median(pair[1])
+		a, b := best(pair[0]), best(pair[1])
 		ratio := float64(a) / float64(b)
-		s.Logf("%d services of %d servers, medians of %d: %s %v, %s %v, ratio %.2f",
+		s.Logf("%d services of %d servers, best of %d: %s %v, %s %v, ratio %.2f",
 			benchServices, benchServers, benchRounds, pair[0], a.Round(time.Millisecond), pair[1], b.Round(time.Millisecond), ratio)
 		if ratio > 1 {
 			s.Errorf("%s takes %.2f of the time of %s", pair[0], ratio, pair[1])
