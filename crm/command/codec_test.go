@@ -1,7 +1,10 @@
 package command
 
 import (
+	"encoding/base64"
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"reflect"
 	"strings"
 	"testing"
@@ -12,7 +15,8 @@ import (
 func TestDecode(t *testing.T) {
 	for in, want := range map[string]string{
 		"":                               "empty",
-		"\x02{}":                         "format version 2",
+		"\x03{}":                         "format version 3",
+		"\x02{}":                         "compressed",
 		"\x01{":                          "log entry",
 		"\x01{\"kind\":\"novel\"}":       `kind "novel"`,
 		"\x01{\"kind\":\"cib\",\"x\":1}": "too old",
@@ -32,10 +36,32 @@ func TestDecode(t *testing.T) {
 	}
 }
 
+// What is large and cannot be compressed is refused before it reaches the log.
 func TestEncodeBound(t *testing.T) {
-	e := Entry{Kind: KindCIB, Change: &Change{Ops: []Op{{Data: strings.Repeat("x", MaxEntry)}}}}
+	noise := make([]byte, MaxEntry)
+	rand.NewChaCha8([32]byte{}).Read(noise)
+	e := Entry{Kind: KindCIB, Change: &Change{Ops: []Op{{Data: base64.StdEncoding.EncodeToString(noise)}}}}
 	if _, err := Encode(e); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("%v", err)
+	}
+}
+
+// A CIB of 10 MB fits into one entry, so that it is replaced as a whole or not at all.
+func TestLargeReplace(t *testing.T) {
+	var b strings.Builder
+	b.WriteString(`<resources>`)
+	for i := 0; b.Len() < 10<<20; i++ {
+		fmt.Fprintf(&b, `<primitive id="p%d" class="ocf" provider="heartbeat" type="Dummy"><operations><op id="p%d-m" name="monitor" interval="%ds"/></operations></primitive>`, i, i, i%60+1)
+	}
+	b.WriteString(`</resources>`)
+	e := Entry{Kind: KindCIB, Change: &Change{Ops: []Op{{Kind: "replace", Section: "resources", Data: b.String()}}}}
+	data, err := Encode(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Decode(data)
+	if err != nil || !reflect.DeepEqual(got, e) {
+		t.Errorf("%d bytes came back as another entry, or not at all: %v", len(data), err)
 	}
 }
 
@@ -54,6 +80,10 @@ func FuzzDecode(f *testing.F) {
 	} {
 		b, err := Encode(e)
 		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+		if b, err = pack(b[1:]); err != nil {
 			f.Fatal(err)
 		}
 		f.Add(b)
