@@ -410,7 +410,7 @@ func (r *run) applyOrderings() {
 	}
 	r.dropInvalidOrderings()
 	if r.s.HaveRemotes {
-		r.dropProbeLoops()
+		r.dropConnectionLoops()
 	}
 }
 
@@ -485,24 +485,27 @@ func (r *run) dropInvalidOrderings() {
 	}
 }
 
-// dropProbeLoops takes out that a probe on a remote node comes before something that has to happen before the connection moves
-// away: the probe itself waits until the connection is up elsewhere, so it comes too late for that.
-func (r *run) dropProbeLoops() {
+// dropConnectionLoops takes out what a moving connection makes impossible. A probe on the remote node waits until the connection is
+// up elsewhere, so it comes too late for what has to happen before the connection moves. And what comes to the remote node would
+// stay elsewhere until then, but not if its own instance there has to stop before.
+func (r *run) dropConnectionLoops() {
 	for i := range r.actions {
-		p := &r.actions[i]
-		if p.task != "monitor" || p.interval != 0 || p.is(optional) || !r.connectionMoves(p.node) {
+		a := &r.actions[i]
+		probe := a.task == "monitor" && a.interval == 0 && r.connectionMoves(a.node)
+		start := a.task == "start" && a.res != status.NoRes && r.rsc(a.res).RemoteConnection
+		if a.is(optional) || !probe && !start {
 			continue
 		}
 		earlier := map[actionID]bool{}
 		r.collectEarlier(actionID(i), earlier)
-		for _, l := range p.after {
-			if !earlier[l.action] {
+		for _, l := range a.after {
+			then := &r.actions[l.action]
+			if !earlier[l.action] || start && (then.task != "stop" || then.res == a.res) {
 				continue
 			}
-			then := &r.actions[l.action]
 			for k := range then.before {
-				if then.before[k].action == actionID(i) {
-					then.before[k].flags = orderNone
+				if b := &then.before[k]; b.action == actionID(i) && (probe || b.flags == orderOptional) {
+					b.flags = orderNone
 				}
 			}
 		}
