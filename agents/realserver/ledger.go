@@ -26,6 +26,9 @@ type ledger struct {
 	Users map[string][]string `json:"users"`
 	// Settings are the changed ones by key below /proc/sys.
 	Settings map[string]change `json:"settings"`
+	// Told are the resources that have asked for no new connections, by an attribute
+	// of the node that must be taken back when they run again.
+	Told map[string]bool `json:"told,omitempty"`
 }
 
 type change struct {
@@ -56,6 +59,18 @@ func (l *ledger) enter(user string, needs []need, now map[string]string, things 
 
 // runs tells whether the resource was started here and not stopped since.
 func (l *ledger) runs(user string) bool { return l.Users[user] != nil }
+
+// tell notes whether the resource has asked for no new connections.
+func (l *ledger) tell(user string, told bool) {
+	if !told {
+		delete(l.Told, user)
+		return
+	}
+	if l.Told == nil {
+		l.Told = map[string]bool{}
+	}
+	l.Told[user] = true
+}
 
 // alone tells whether no other resource relies on a thing.
 func (l *ledger) alone(user, thing string) bool {
@@ -177,5 +192,5 @@ func (b *book) save() error {
 func (b *book) close() { b.lock.Close() }
 
 func (l *ledger) clone() ledger {
-	return ledger{Users: maps.Clone(l.Users), Settings: maps.Clone(l.Settings)}
+	return ledger{Users: maps.Clone(l.Users), Settings: maps.Clone(l.Settings), Told: maps.Clone(l.Told)}
 }

@@ -124,12 +124,43 @@ func (a *Agent) start(ctx context.Context, c config, op resources.Op, user strin
 	if err != nil {
 		note = err.Error()
 	}
-	if a.cfg.Attribute != nil {
-		if err := a.cfg.Attribute(ctx, op, DrainAttribute+user, ""); err != nil {
-			return note, fmt.Errorf("the director still drains this node: %w", err)
-		}
+	return join(note, a.takeBack(ctx, op, user)), nil
+}
+
+// takeBack removes the attribute of the last stop, now that the address is here. When
+// the cluster does not take it, the node stays drained, which is safe, and the
+// next monitor tries again.
+func (a *Agent) takeBack(ctx context.Context, op resources.Op, user string) (note string) {
+	l, err := peek(a.cfg.Dir)
+	if err != nil || !l.Told[user] || a.cfg.Attribute == nil {
+		return ""
 	}
-	return note, nil
+	asking, cancel := context.WithTimeout(ctx, attributeWait)
+	defer cancel()
+	if err = a.cfg.Attribute(asking, op, DrainAttribute+user, ""); err == nil {
+		err = a.tell(ctx, user, false)
+	}
+	if err != nil {
+		a.cfg.Log.Warn("the director still drains this node; the next monitor tries again", "rsc", op.Resource, "err", err)
+		return fmt.Sprintf("the director still drains this node: %v", err)
+	}
+	return ""
+}
+
+// tell notes in the ledger whether no new connections are wanted.
+func (a *Agent) tell(ctx context.Context, user string, told bool) error {
+	b, err := openBook(ctx, a.cfg.Dir)
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	b.ledger.tell(user, told)
+	return b.save()
+}
+
+// join puts two notes into one line.
+func join(notes ...string) string {
+	return strings.Join(slices.DeleteFunc(notes, func(s string) bool { return s == "" }), "; ")
 }
 
 // quieten makes the kernel keep quiet about the addresses, before they appear.
@@ -256,7 +287,11 @@ func (a *Agent) drain(ctx context.Context, c config, op resources.Op, user strin
 	} else {
 		asking, cancel := context.WithTimeout(ctx, min(attributeWait, limit))
 		defer cancel()
-		if err := a.cfg.Attribute(asking, op, DrainAttribute+user, "true"); err != nil {
+		err := a.tell(asking, user, true)
+		if err == nil {
+			err = a.cfg.Attribute(asking, op, DrainAttribute+user, "true")
+		}
+		if err != nil {
 			a.cfg.Log.Warn("the director is not told to drain", "rsc", op.Resource, "err", err)
 			quiet = 0
 		}
@@ -307,17 +342,21 @@ func (a *Agent) monitor(ctx context.Context, c config, op resources.Op, user str
 		return unknown(err)
 	case wrong != "":
 		return failed(wrong)
-	case op.IsProbe() || !slices.ContainsFunc(c.local(), netip.Addr.Is4):
+	case op.IsProbe():
 		return resources.Result{}
+	}
+	note := a.takeBack(ctx, op, user)
+	if !slices.ContainsFunc(c.local(), netip.Addr.Is4) {
+		return resources.Result{Output: note}
 	}
 	talker, err := answers(ctx, a.cfg.Dir, c.local())
 	if talker.IsValid() {
 		return failed(fmt.Sprintf("this node answers ARP for %v, so clients may send to it past the director", talker))
 	}
 	if err != nil {
-		return resources.Result{Output: err.Error()}
+		note = join(note, err.Error())
 	}
-	return resources.Result{}
+	return resources.Result{Output: note}
 }
 
 func failed(reason string) resources.Result {
