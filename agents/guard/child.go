@@ -152,6 +152,11 @@ func (k *keeper) obey(line string) string {
 		if err != nil {
 			return "error not an instant: " + fields[1]
 		}
+		if longer := time.Duration(ns) - k.until; longer < 0 || longer > endless {
+			for a := range k.addrs {
+				k.addrs[a] = 0 // the lifetime set last is far off
+			}
+		}
 		k.until = time.Duration(ns)
 		k.settle()
 		return "ok"

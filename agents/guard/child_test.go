@@ -1,9 +1,12 @@
 package guard
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
+
+	"systole/resources"
 )
 
 // A guard process that could not run for a while finds its timer expired and a
@@ -32,5 +35,65 @@ func TestLastWord(t *testing.T) {
 	k.lastWord(commands)
 	if removed != 1 {
 		t.Errorf("removed %d times without a renewal", removed)
+	}
+}
+
+// An address that is to answer without end gets its lifetime at once, and loses it at once.
+func TestLifetimeFollowsTheEnd(t *testing.T) {
+	var lifetimes []int
+	k := &keeper{
+		addrs:   map[Address]time.Duration{{"eth0", netipMust(vip4)}: 0},
+		remove:  func(Address) error { return nil },
+		shorten: func(_ Address, seconds int) (bool, error) { lifetimes = append(lifetimes, seconds); return true, nil },
+	}
+	year := 365 * 24 * time.Hour
+	for _, remaining := range []time.Duration{400 * time.Millisecond, year, year, 400 * time.Millisecond} {
+		if answer := k.obey(fmt.Sprintf("until %d", boottime()+remaining)); answer != "ok" {
+			t.Fatal(answer)
+		}
+	}
+	if len(lifetimes) != 3 || lifetimes[0] > 2 || lifetimes[1] < int(year/time.Second) || lifetimes[2] > 2 {
+		t.Errorf("lifetimes %v, want a short one, a year, and a short one", lifetimes)
+	}
+}
+
+// recorder is a backend that remembers what it was told.
+type recorder struct {
+	backend
+	told chan time.Duration
+}
+
+func (r recorder) protected() ([]Address, error) { return nil, nil }
+func (r recorder) close() error                  { return nil }
+func (r recorder) renew(d time.Duration) error   { r.told <- d; return nil }
+
+// noLease has ended.
+type noLease struct{}
+
+func (noLease) Remaining() time.Duration { return 0 }
+
+// TestRenew: small gains are not worth a word to the kernel, losses always are; and
+// what is not to end does not end with the lease.
+func TestRenew(t *testing.T) {
+	ask := func(l resources.Lease, spans ...time.Duration) (told []time.Duration) {
+		r := recorder{told: make(chan time.Duration, len(spans))}
+		g := newGuard(Config{Lease: l}, r)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go g.Run(ctx)
+		for _, d := range spans {
+			before := g.told.Load()
+			g.Renew(d)
+			if g.told.Load() != before {
+				told = append(told, <-r.told)
+			}
+		}
+		return told
+	}
+	if told := ask(nil, 10*time.Second, 11*time.Second, 13*time.Second, 12*time.Second, 0); len(told) != 4 {
+		t.Errorf("told %v, want all but the second", told)
+	}
+	if told := ask(noLease{}, time.Second, 2*endless); len(told) != 2 || told[0] > 0 || told[1] < endless {
+		t.Errorf("told %v without a lease, want nothing, then no end", told)
 	}
 }
