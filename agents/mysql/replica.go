@@ -44,7 +44,7 @@ func (r *replica) execute(ctx context.Context) resources.Result {
 	case resources.ActionStart:
 		err = r.begin(ctx)
 	case resources.ActionStop:
-		err = errors.Join(r.stop(ctx, stopGrace(r.op)), r.cluster.Score(ctx, r.op, -1))
+		err = r.end(ctx)
 	case resources.ActionMonitor, "status":
 		return r.watchOver(ctx)
 	case resources.ActionPromote:
@@ -122,6 +122,24 @@ func (r *replica) begin(ctx context.Context) error {
 		r.log.Info("not following yet", "reason", err.Error())
 	}
 	return r.score(ctx)
+}
+
+// scoreWithin bounds what a stop says to the cluster, which may have no DC.
+const scoreWithin = 2 * time.Second
+
+// end stops the server. That the score stays when nobody takes it is no failure of a stop.
+func (r *replica) end(ctx context.Context) error {
+	if err := r.stop(ctx, stopGrace(r.op)); err != nil {
+		return err
+	}
+	if r.cluster != nil {
+		ctx, cancel := context.WithTimeout(ctx, scoreWithin)
+		defer cancel()
+		if err := r.cluster.Score(ctx, r.op, -1); err != nil {
+			r.log.Info("promotion score not removed", "err", err)
+		}
+	}
+	return nil
 }
 
 // prepareAccount makes the replication user on this server alone: every
@@ -371,18 +389,25 @@ func (r *replica) ascend(ctx context.Context, c *session, self Instance, v Verdi
 	return r.score(ctx)
 }
 
-// Demotion waits lockWait for writers before it ends their connections.
-const lockWait = 2
-
-// demote ends writing, sees that somebody holds everything, and says good-bye.
+// demote ends writing: that must succeed, with or without a cluster that
+// listens. Then it says good-bye, if it can; without it this stays the last
+// primary on record, which is the safe side.
 func (r *replica) demote(ctx context.Context) error {
 	c := r.local()
 	defer c.Close()
-	notes, kept, err := r.notes(ctx)
-	if err != nil {
+	if err := r.closeWrites(ctx, c); err != nil {
 		return err
 	}
-	if err := r.closeWrites(ctx, c); err != nil {
+	if err := r.farewell(ctx, c); err != nil {
+		r.log.Warn("demoted, and not on record", "err", err)
+	}
+	return nil
+}
+
+// farewell sees that somebody holds everything, and puts the end on record.
+func (r *replica) farewell(ctx context.Context, c *session) error {
+	notes, kept, err := r.notes(ctx)
+	if err != nil {
 		return err
 	}
 	self, err := c.instance(ctx, r.op.Node)
@@ -390,22 +415,22 @@ func (r *replica) demote(ctx context.Context) error {
 		return err
 	}
 	own := notes[r.op.Node]
-	if own.Role != RolePrimary || !own.Is(self.Term, self.Nonce) {
-		return r.score(ctx) // it was not the primary
-	}
-	if heir := r.awaitHeir(ctx, self.Applied, notes, kept); heir == "" {
-		r.log.Warn("demoted, and no replica holds all", "position", self.Applied.String())
-	} else {
+	if own.Role == RolePrimary && own.Is(self.Term, self.Nonce) {
+		heir := r.awaitHeir(ctx, self.Applied, notes, kept)
 		r.log.Info("demoted", "position", self.Applied.String(), "peer", heir)
-	}
-	if err := r.keep(ctx, Note{Role: RoleDemoted, Term: own.Term, Nonce: own.Nonce, At: self.Applied}); err != nil {
-		return err
-	}
-	if err := c.exec(ctx, "SET GLOBAL rpl_semi_sync_master_enabled=OFF"); err != nil {
-		return err
+		if err := r.keep(ctx, Note{Role: RoleDemoted, Term: own.Term, Nonce: own.Nonce, At: self.Applied}); err != nil {
+			return err
+		}
+		if err := c.exec(ctx, "SET GLOBAL rpl_semi_sync_master_enabled=OFF"); err != nil {
+			return err
+		}
 	}
 	return r.score(ctx)
 }
+
+// lockWait is how long, in seconds, writers may hold locks before their
+// connections are ended.
+const lockWait = 2
 
 // closeWrites makes the server read-only. Whoever still holds locks after a
 // moment, or waits for a confirmation, is disconnected.

@@ -112,12 +112,13 @@ func (s site) writable() error {
 	if err != nil {
 		return err
 	}
-	name := filepath.Join(s.uploads, fmt.Sprintf(".systole-%d", os.Getpid()))
 	if err := as(uid, gid, func() error {
-		if err := os.WriteFile(name, []byte("written to see whether it can be\n"), 0o600); err != nil {
+		f, err := os.CreateTemp(s.uploads, ".systole-*") // all web nodes do this in one directory
+		if err != nil {
 			return err
 		}
-		return os.Remove(name)
+		_, err = f.WriteString("written to see whether it can be\n")
+		return errors.Join(err, f.Close(), os.Remove(f.Name()))
 	}); err != nil {
 		return fmt.Errorf("uploads are not writable by %s: %w", s.user, err)
 	}
