@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"
@@ -167,5 +168,22 @@ func TestOptions(t *testing.T) {
 			t.Errorf("option %s: twice, or without explanation", id)
 		}
 		seen[id] = true
+	}
+}
+
+// BenchmarkParse reads 200 services of 10 servers.
+func BenchmarkParse(b *testing.B) {
+	var text strings.Builder
+	for v := range 200 {
+		fmt.Fprintf(&text, "virtual tcp 10.100.%d.1:80 scheduler=wrr weight=2\n", v)
+		for r := range 10 {
+			fmt.Fprintf(&text, "  real 10.101.%d.%d:80\n", v, r+1)
+		}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Parse(text.String(), Defaults{}); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

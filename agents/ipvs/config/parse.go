@@ -35,7 +35,6 @@ type virtual struct {
 	server   table.Server // what its servers inherit
 	inhibit  bool
 	checks   []check.Spec
-	noCheck  bool // none of its lines is a check
 	panicSet bool
 }
 
@@ -112,7 +111,7 @@ func checkSysctl(w word) error {
 }
 
 func (p *parser) takeVirtual(l line) {
-	v := &virtual{Virtual: Virtual{Line: l.number, Quorum: 1, DrainTimeout: DefaultDrainTimeout}, noCheck: true}
+	v := &virtual{Virtual: Virtual{Line: l.number, Quorum: 1, DrainTimeout: DefaultDrainTimeout}}
 	v.Scheduler = table.DefaultScheduler
 	v.server = table.Server{Forward: table.Masquerade, Weight: 1}
 	p.virtual, p.real = v, nil
@@ -243,7 +242,7 @@ func (p *parser) takeCheck(l line) {
 		return
 	}
 	if p.real == nil {
-		p.virtual.checks, p.virtual.noCheck = append(p.virtual.checks, spec), false
+		p.virtual.checks = append(p.virtual.checks, spec)
 	} else {
 		p.real.Checks = append(p.real.Checks, spec)
 	}
@@ -272,21 +271,27 @@ func (p *parser) finishVirtual() {
 	}
 	for i := range v.Reals {
 		r := &v.Reals[i]
+		if len(r.Checks) == 0 && len(v.checks) == 0 && v.Protocol == table.TCP && r.Addr.Port() != 0 {
+			v.checks = p.connects(r.Line)
+		}
 		if len(r.Checks) == 0 {
 			r.Checks = v.checks
 		}
-		if len(r.Checks) == 0 && v.Protocol == table.TCP && r.Addr.Port() != 0 {
-			spec, err := p.defaults.Check.Parse(string(check.TCP))
-			if err != nil {
-				p.problem(r.Line, "%w", err)
-			}
-			r.Checks = []check.Spec{spec}
-		} else if len(r.Checks) == 0 {
+		if len(r.Checks) == 0 {
 			p.problem(r.Line, "real %s of %s: say how it is checked: add a line such as check ping, or check none", r.Addr, v.Key)
 		}
 	}
 	p.validate(v)
 	p.cfg.Virtuals = append(p.cfg.Virtuals, v.Virtual)
+}
+
+// connects are the checks of TCP servers without any.
+func (p *parser) connects(line int) []check.Spec {
+	spec, err := p.defaults.Check.Parse(string(check.TCP))
+	if err != nil {
+		p.problem(line, "%w", err)
+	}
+	return []check.Spec{spec}
 }
 
 func (p *parser) validate(v *virtual) {
