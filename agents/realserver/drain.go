@@ -60,6 +60,25 @@ var busyStates = []uint8{
 	12, // SYN received, no socket yet
 }
 
+// timeWait is how long the kernel remembers a connection that was closed here (TCP_TIMEWAIT_LEN, net/tcp.h).
+const timeWait = 60 * time.Second
+
+// Of a closed connection that is remembered (net/ipv4/inet_diag.c).
+const (
+	stateTimeWait  = 6
+	timerRemembers = 3
+)
+
+// busy tells whether data may still go over a connection, or it has been there
+// within the time settle: short ones fall between two looks, and yet say that the
+// director goes on sending. Behind NAT that cannot be told from its own checks.
+func (c config) busy(s *netlink.Socket) bool {
+	if s.State == stateTimeWait && s.Timer == timerRemembers && c.mode != nat {
+		return time.Duration(s.Expires)*time.Millisecond > timeWait-settle
+	}
+	return slices.Contains(busyStates, s.State)
+}
+
 // connections counts the local ends of TCP connections to the service.
 func (c config) connections() (int, error) {
 	n := 0
@@ -70,7 +89,7 @@ func (c config) connections() (int, error) {
 		}
 		for _, s := range sockets {
 			ip, ok := netip.AddrFromSlice(s.ID.Source)
-			if ok && slices.Contains(busyStates, s.State) && c.serves(ip.Unmap(), s.ID.SourcePort) {
+			if ok && c.busy(s) && c.serves(ip.Unmap(), s.ID.SourcePort) {
 				n++
 			}
 		}

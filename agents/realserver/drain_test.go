@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/vishvananda/netlink"
 )
 
 func TestAwait(t *testing.T) {
@@ -48,6 +50,23 @@ func TestAwait(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+func TestBusy(t *testing.T) {
+	for _, tt := range []struct {
+		what    string
+		s       netlink.Socket
+		dr, nat bool
+	}{
+		{"established", netlink.Socket{State: 1}, true, true},
+		{"listening", netlink.Socket{State: 10}, false, false},
+		{"closed just now", netlink.Socket{State: stateTimeWait, Timer: timerRemembers, Expires: 59_900}, true, false},
+		{"closed two seconds ago", netlink.Socket{State: stateTimeWait, Timer: timerRemembers, Expires: 58_000}, false, false},
+	} {
+		if dr, nat := (config{}).busy(&tt.s), (config{mode: nat}).busy(&tt.s); dr != tt.dr || nat != tt.nat {
+			t.Errorf("%s: busy %v, behind NAT %v; want %v, %v", tt.what, dr, nat, tt.dr, tt.nat)
+		}
 	}
 }
 
