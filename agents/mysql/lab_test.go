@@ -3,6 +3,7 @@ package mysql
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -27,13 +28,19 @@ type registry struct {
 	kept      map[string]map[string]string // by node
 	transient map[string]map[string]string
 	active    []string
+	deaf      bool // there is no DC
 }
+
+var errDeaf = errors.New("there is no DC")
 
 func newRegistry() *registry {
 	return &registry{kept: map[string]map[string]string{}, transient: map[string]map[string]string{}}
 }
 
 func (g *registry) put(m map[string]map[string]string, node, name, value string) error {
+	if g.deaf {
+		return errDeaf
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if m[node] == nil {
@@ -66,6 +73,9 @@ func (g *registry) Score(_ context.Context, op resources.Op, score int) error {
 }
 
 func (g *registry) Kept(context.Context, resources.Op) (map[string]map[string]string, error) {
+	if g.deaf {
+		return nil, errDeaf
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	out := map[string]map[string]string{}
@@ -496,6 +506,30 @@ func TestCutOffReplicaResigns(t *testing.T) {
 	a.do(resources.ActionMonitor, resources.RunningPromoted)
 	a.exec("CREATE DATABASE shop") // alone
 	c.settle("b is back", c.protected("b"), "a", "b")
+}
+
+// A node without quorum stops writing and stops its server, whoever listens.
+func TestWithoutDC(t *testing.T) {
+	c := newClone(t, "a")
+	a := c.machines["a"]
+	c.running("a")
+	a.do(resources.ActionStart, resources.OK)
+	a.do(resources.ActionPromote, resources.OK)
+	a.exec("CREATE DATABASE shop")
+	c.deaf = true
+	a.do(resources.ActionDemote, resources.OK)
+	if got := a.word("SELECT @@global.read_only"); got != "1" {
+		t.Error("demoted, and it may be written")
+	}
+	a.do(resources.ActionPromote, resources.ErrGeneric)
+	a.do(resources.ActionStop, resources.OK)
+	a.probe(resources.NotRunning)
+	c.deaf = false
+	if n := c.note("a"); n.Role != RolePrimary {
+		t.Errorf("note of a: %v", n)
+	}
+	a.do(resources.ActionStart, resources.OK)
+	a.do(resources.ActionPromote, resources.OK) // its own return is the proof
 }
 
 func (m *machine) has(table string) bool {
