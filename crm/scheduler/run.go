@@ -165,7 +165,7 @@ func (r *run) allowByDefault(c *status.Resource) {
 	for i := range min(c.NodesThen, len(t)) {
 		n := &r.s.Nodes[i]
 		switch {
-		case !n.BundleOnly:
+		case !n.BundleOnly, !r.s.Options.Symmetric: // where a guest's connection cannot be is said later
 		case c.Index >= n.BundleOnlyFrom, c.Index == r.parent(n.Connection):
 			continue
 		case r.parent(c.Index) == status.NoRes || r.parent(c.Index) != r.parent(n.Connection): // not of the bundle itself
