@@ -436,7 +436,8 @@ func (a *resourceCall) agents(p *program, command, param string) error {
 	if err != nil {
 		return exit.Errorf(exit.Error, "Metadata query for %s failed: %w", param, err)
 	}
-	p.Printf("%s\n", strings.TrimRight(string(doc), "\n"))
+	// The schema by which pcs judges an agent knows no private parameters.
+	p.Printf("%s\n", strings.TrimRight(strings.ReplaceAll(string(doc), ` private="1"`, ""), "\n"))
 	return nil
 }
 
