@@ -3,12 +3,14 @@ package cluster
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
 	"time"
 
 	"systole/crm/api"
+	"systole/crm/transport"
 )
 
 // Age at which status asks for a new cluster key: gossip's cipher bounds it (crm/membership).
@@ -44,8 +46,9 @@ func (s *Server) status(ctx context.Context, _ struct{}) (Status, error) {
 	id, trust := s.o.Dir.Identity(), s.o.Dir.Trust()
 	issuer, ca := s.o.Dir.issuer()
 	dc, _ := s.o.Host.DC()
-	if dc == "" {
-		s.seeForItself(ctx, members)
+	removed := s.removed.Load()
+	if dc == "" && s.seeForItself(ctx, members) {
+		removed = true
 	}
 	st := Status{
 		Cluster: id.Cluster, ClusterID: id.ClusterID, Node: id.Node, DC: dc, Members: members,
@@ -61,10 +64,12 @@ func (s *Server) status(ctx context.Context, _ struct{}) (Status, error) {
 		}
 	}
 	st.Majority = st.Voters/2 + 1
-	st.Warnings = warnings(st, trust, s.o.Dir.Certificate(), s.o.Now())
-	if s.removed.Load() {
-		st.Warnings = append(st.Warnings, fmt.Sprintf("Node %s was removed from the cluster: the others refuse it. Stop systoled, delete %s, and join again with a new token.", id.Node, s.o.Dir.Path()))
+	if removed {
+		// Nothing else counts, least of all that the majority is missing: a recovery here would make a second cluster.
+		st.Warnings = []string{fmt.Sprintf("Node %s was removed from the cluster, which goes on without it: the others refuse it. Stop systoled, delete %s, and join again with a new token.", id.Node, s.o.Dir.Path())}
+		return st, nil
 	}
+	st.Warnings = warnings(st, trust, s.o.Dir.Certificate(), s.o.Now())
 	return st, nil
 }
 
@@ -88,22 +93,28 @@ func (s *Server) known(ctx context.Context) ([]Member, error) {
 const helloTimeout = time.Second
 
 // seeForItself asks all nodes whether they live. Without a DC nobody writes down
-// who is gone, and what the CIB says of it is old.
-func (s *Server) seeForItself(ctx context.Context, members []Member) {
+// who is gone, and what the CIB says of it is old. One that lives and refuses
+// this node has removed it, or has recovered without it.
+func (s *Server) seeForItself(ctx context.Context, members []Member) (refused bool) {
 	ctx, cancel := context.WithTimeout(ctx, helloTimeout)
 	defer cancel()
 	var mu sync.Mutex
 	alive := map[string]bool{s.o.Dir.Identity().Node: true}
 	s.each(ctx, members, func(ctx context.Context, m Member) {
-		if s.peer(ctx, m.Name, verbHello, struct{}{}, nil) == nil {
-			mu.Lock()
-			defer mu.Unlock()
+		err := s.peer(ctx, m.Name, verbHello, struct{}{}, nil)
+		mu.Lock()
+		defer mu.Unlock()
+		if errors.Is(err, transport.ErrRevoked) {
+			refused = true
+		}
+		if err == nil {
 			alive[m.Name] = true
 		}
 	})
 	for i := range members {
 		members[i].Online = alive[members[i].Name]
 	}
+	return refused
 }
 
 // Warnings are whole sentences for status, each with its remedy.

@@ -286,6 +286,10 @@ func (l *life) loseAndRecover(a, b, c *netlab.Node) {
 	if s, err := l.status(a); err != nil || s.online() != "a" {
 		l.Errorf("with the old b running, a sees online: %q, %v", s.online(), err)
 	}
+	l.await(b, "b is told that the cluster went on without it", func(s status) bool {
+		w := strings.Join(append(s.Warnings, s.Administration.Warnings...), " ")
+		return strings.Contains(w, "Node b was removed") && !strings.Contains(w, "recover")
+	})
 	if err := l.c.SignalDaemon(b, syscall.SIGKILL); err != nil {
 		l.Fatal(err)
 	}
