@@ -2,7 +2,10 @@ package shell
 
 import (
 	"context"
+	"slices"
+	"strings"
 
+	"systole/crm/cib"
 	"systole/crm/exit"
 	"systole/crm/shell/mon"
 	"systole/crm/shell/verify"
@@ -28,8 +31,22 @@ func showStatus(ctx context.Context, c *call) error {
 		}
 		args = append(args, words...)
 	}
-	return c.tool(ctx, "crm_mon", mon.Run, args...)
+	if err := c.tool(ctx, "crm_mon", mon.Run, args...); err != nil || !c.src.Live() || slices.ContainsFunc(c.args, forPrograms) {
+		return err
+	}
+	if seen, err := c.src.ReadLocal(ctx); err == nil && withoutQuorum(seen.Root()) {
+		c.io.Println("\nQuorum is lost: what other nodes run is shown as it was last known; crm cluster status says who does not answer.")
+	}
+	return nil
 }
+
+// forPrograms are the formats of the status to which no sentence may be added.
+func forPrograms(arg string) bool {
+	return slices.Contains([]string{"xml", "simple", "-X", "-s", "--as-xml", "--simple-status"}, arg) || strings.HasPrefix(arg, "--output-")
+}
+
+// withoutQuorum says whether a daemon has shown the CIB without being part of a majority.
+func withoutQuorum(root *cib.Element) bool { return root.Get("have-quorum") == "0" }
 
 // verifyCluster checks the configuration the cluster has.
 func verifyCluster(ctx context.Context, c *call) error {
