@@ -132,7 +132,7 @@ func (g *gate) tellRaft(m lease.Renew) (commit uint64) {
 	header := raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(id), Addr: g.EncodePeer(id, addr)}
 	select {
 	case g.told <- raft.RPC{
-		Command:  &raft.AppendEntriesRequest{RPCHeader: header, Term: term, Leader: header.Addr},
+		Command:  &raft.AppendEntriesRequest{RPCHeader: header, Term: term},
 		RespChan: make(chan raft.RPCResponse, 1),
 	}:
 	default:
