@@ -14,7 +14,7 @@ import (
 // "configure" and commits; and the README of its directory lists it.
 func TestExamplesAreScripts(t *testing.T) {
 	single, err := filepath.Glob("examples/*.crm")
-	inDirectory, err2 := filepath.Glob("examples/lvs-*/*.crm")
+	inDirectory, err2 := filepath.Glob("examples/*/*.crm")
 	if err != nil || err2 != nil || len(single) == 0 || len(inDirectory) == 0 {
 		t.Fatalf("no examples: %v, %v", err, err2)
 	}
