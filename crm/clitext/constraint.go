@@ -38,7 +38,11 @@ func (b *builder) location(s *scan) (*cib.Element, error) {
 		if err != nil {
 			return nil, err
 		}
-		e = e.With(scoreAttr(text)).With("node", node.text)
+		name, value := scoreAttr(text)
+		if name != "score" {
+			return nil, errorAt(w, "%q is no score: write a number, inf or -inf; an attribute's value is a score only in a rule", text)
+		}
+		e = e.With(name, value).With("node", node.text)
 		return e, s.done("one node to a constraint; write another location for another node")
 	}
 	for s.accept("rule") {
