@@ -260,6 +260,9 @@ func clusterStatus(ctx context.Context, c *call) error {
 		return source.Coded(err)
 	}
 	adm, admErr := cluster.Admin{API: client}.Status(ctx)
+	if admErr == nil && !st.Quorum {
+		asHeard(st.Nodes, adm.Members)
+	}
 	js, err := c.asJSON()
 	if err != nil {
 		return err
@@ -280,6 +283,18 @@ func clusterStatus(ctx context.Context, c *call) error {
 		c.warn("%s", w)
 	}
 	return nil
+}
+
+// asHeard corrects who is online without a quorum: nobody writes it down then,
+// gossip is seconds late, and the members were asked just now.
+func asHeard(nodes []api.NodeStatus, members []cluster.Member) {
+	for i := range nodes {
+		for _, m := range members {
+			if m.Name == nodes[i].Name {
+				nodes[i].Online = m.Online
+			}
+		}
+	}
 }
 
 func orNil(s cluster.Status, err error) *cluster.Status {
