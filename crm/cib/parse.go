@@ -78,11 +78,10 @@ type parser struct {
 	root  *Element
 	open  []frame
 	kids  []*Element // children of all open elements, innermost last
-	attrs []Attr     // attributes of the tag being read
+	attrs []Attr     // attributes of the tag being read, at the start of what is left of a slab
 	names map[string]string
 
 	elementSlab []Element
-	attrSlab    []Attr
 	childSlab   []*Element
 }
 
@@ -191,13 +190,12 @@ func (p *parser) startTag(data []byte) error {
 
 // attributes reads up to the end of a start tag; closed means "/>".
 func (p *parser) attributes(e *Element) (closed bool, err error) {
-	p.attrs = p.attrs[:0]
 	for {
 		kind, data := p.lex.Next()
 		switch kind {
 		case xml.StartTagCloseVoidToken, xml.StartTagCloseToken:
 			p.line += bytes.Count(data, newline)
-			e.attrs = p.newAttrs()
+			e.attrs = p.takeAttrs()
 			return kind == xml.StartTagCloseVoidToken, nil
 		case xml.AttributeToken:
 			if err := p.attribute(e, data); err != nil {
@@ -234,7 +232,7 @@ func (p *parser) attribute(e *Element, data []byte) error {
 			return p.errorf("<%s>: attribute %s twice", e.name, name)
 		}
 	}
-	p.attrs = append(p.attrs, Attr{p.intern(name), value})
+	p.addAttr(Attr{p.intern(name), value})
 	return nil
 }
 
@@ -434,17 +432,22 @@ func (p *parser) newElement(name string) *Element {
 	return e
 }
 
-func (p *parser) newAttrs() []Attr {
+// addAttr adds to the attributes of the tag being read, in a new slab if they have come to the end of one.
+func (p *parser) addAttr(a Attr) {
+	if n := len(p.attrs); n == cap(p.attrs) {
+		p.attrs = append(make([]Attr, 0, max(512, 2*n)), p.attrs...)
+	}
+	p.attrs = append(p.attrs, a)
+}
+
+// takeAttrs are the attributes of the tag that has been read; the next one's come after them.
+func (p *parser) takeAttrs() []Attr {
 	n := len(p.attrs)
+	attrs := p.attrs[:n:n]
+	p.attrs = p.attrs[n:]
 	if n == 0 {
 		return nil
 	}
-	if len(p.attrSlab) < n {
-		p.attrSlab = make([]Attr, max(512, n))
-	}
-	attrs := p.attrSlab[:n:n]
-	p.attrSlab = p.attrSlab[n:]
-	copy(attrs, p.attrs)
 	return attrs
 }
 
