@@ -186,6 +186,9 @@ func (s *Segment) mend(name string) {
 	}
 }
 
+// MAC is the hardware address of a node's card on the segment.
+func (s *Segment) MAC(n *Node) net.HardwareAddr { return s.mac(n.number) }
+
 // mac is the hardware address of a node's card on the segment.
 func (s *Segment) mac(node int) net.HardwareAddr {
 	return net.HardwareAddr{2, 0x77, 0, 0, byte(s.number), byte(firstHost + node)}

@@ -2,7 +2,7 @@ package lvs
 
 import (
 	"os"
-	"strings"
+	"regexp"
 	"testing"
 )
 
@@ -21,7 +21,7 @@ func direct(s site) {
 		{"power cuts", powerCuts},
 		{"reloads", reloading},
 	} {
-		if only := os.Getenv(actEnv); only != "" && !strings.Contains(act.name, only) {
+		if only := os.Getenv(actEnv); !regexp.MustCompile(only).MatchString(act.name) {
 			continue
 		}
 		if !s.Run(act.name, func(t *testing.T) { act.play(s.with(t)) }) {

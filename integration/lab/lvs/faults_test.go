@@ -14,14 +14,14 @@ import (
 
 const (
 	// steady is the rate of new connections while something happens.
-	steady = 20 * time.Millisecond
+	steady = 25 * time.Millisecond
 	// cuts is how often an active director loses its power.
 	cuts = 3
 	// checkTime is fall × interval + time-out of the examples' check: two failures, each a second apart, the
 	// last of which takes a second.
 	checkTime = 3 * time.Second
-	// grain is what a busy machine of this lab may be late.
-	grain = 2 * time.Second
+	// suspicion is when a request has gone to a dead server: the living answer sooner, on a busy machine too.
+	suspicion = 3 * time.Second
 )
 
 // target is the outage a power cut may cost: 1.0 s at the default detect-within of
@@ -37,7 +37,7 @@ func powerCuts(s site) {
 	s.fence()
 	var outages []time.Duration
 	for range cuts {
-		s.ready()
+		s.warm()
 		old := s.active()
 		load := generate(url(vip, "80", "/"), steady, 500*time.Millisecond)
 		slow := startDownload(url(vip, "80", "/slow"), slowFile)
@@ -55,7 +55,7 @@ func powerCuts(s site) {
 			s.Fatalf("%s answers without power", old.Name)
 		}
 		s.Logf("%s lost its power: outage %v", old.Name, out.Round(10*time.Millisecond))
-		s.must(s.Return(s.Context(), old, s.other(old)))
+		s.back(old)
 	}
 	slices.Sort(outages)
 	median := outages[len(outages)/2]
@@ -96,12 +96,12 @@ func webFaults(s site) {
 	victim := s.webs[0]
 	for _, f := range []struct{ name, break_, mend string }{
 		{"nginx killed", "pkill -9 nginx", ""}, // the cluster starts it again
-		{"status 500", "touch /srv/broken", "rm /srv/broken"},
+		{"status 500", "touch /run/broken", "rm /run/broken"},
 		{"a black hole", "pkill -STOP nginx", "pkill -CONT nginx"},
-		{"drips", "touch /srv/drips", "rm /srv/drips"},
+		{"drips", "touch /run/drips", "rm /run/drips"},
 	} {
 		s.whole()
-		load := generate(url(vip, "80", "/"), steady, 800*time.Millisecond)
+		load := generate(url(vip, "80", "/"), steady, suspicion)
 		since := time.Now()
 		s.sh(victim, f.break_)
 		s.eventually(f.name+": it is out", func() bool { return s.weight(victim.Name) <= 0 || f.mend == "" })
@@ -114,14 +114,14 @@ func webFaults(s site) {
 		}
 	}
 	s.whole()
-	load := generate(url(vip, "80", "/"), steady, 800*time.Millisecond)
+	load := generate(url(vip, "80", "/"), steady, suspicion)
 	since := time.Now()
 	victim.PowerCut()
 	s.eventually("power cut: it is out", func() bool { return s.weight(victim.Name) <= 0 })
 	calm := time.Now()
 	s.eventually("power cut: the other one serves", func() bool { return load.goodSince(calm) > 50 })
 	s.out("power cut", load.end(), since)
-	s.must(s.Return(s.Context(), victim, s.webs[1]))
+	s.back(victim)
 	s.whole()
 }
 
@@ -133,7 +133,7 @@ func (s site) out(fault string, all []request, since time.Time) {
 	for _, r := range bad {
 		last = max(last, r.began.Sub(since))
 	}
-	if last > checkTime+grain {
+	if last > checkTime+s.DetectWithin { // on machines this busy
 		s.Errorf("%s: a connection went there %v after the fault: %v", fault, last, bad[len(bad)-1].err)
 	}
 	s.table.add("web server: "+fault+": last connection to it after", "%v (checks take up to %v), %d of %d requests failed", last.Round(10*time.Millisecond), checkTime, len(bad), len(all))
@@ -148,11 +148,11 @@ func (s site) whole() {
 // standby: a web server is put aside by plan, and comes back. Nothing is lost.
 func plannedStandby(s site) {
 	s.whole()
-	enough := 2000
+	enough := 1500
 	if full() {
 		enough = 10_000
 	}
-	load := generate(url(vip, "80", "/"), steady/2, 10*time.Second)
+	load := generate(url(vip, "80", "/"), steady, 10*time.Second)
 	since := time.Now()
 	s.sh(s.webs[1], "crm -w node standby web-1")
 	s.eventually("it gets nothing", func() bool { return s.weight("web-1") <= 0 })
@@ -164,7 +164,10 @@ func plannedStandby(s site) {
 	}
 	all := load.end()
 	if bad := failed(all); len(bad) > 0 {
-		s.Errorf("planned standby: %d of %d requests failed, the first %v after it began: %v", len(bad), len(all), bad[0].began.Sub(since), bad[0].err)
+		for _, r := range bad {
+			s.Logf("asked %v after standby, failed at %v: %v", r.began.Sub(since), r.ended.Sub(since), r.err)
+		}
+		s.Errorf("planned standby: %d of %d requests failed; standby took until %v", len(bad), len(all), aside.Sub(since))
 	}
 	s.table.add("web server: planned standby and back: failed / requests", "%d / %d, stopped after %v", len(failed(all)), len(all), aside.Sub(since).Round(100*time.Millisecond))
 }
@@ -172,32 +175,23 @@ func plannedStandby(s site) {
 // daemonKilled: systoled dies on the active director and comes back within its lease;
 // nothing happens. Left dead, the other director takes over.
 func daemonKilled(s site) {
+	inTime := false
+	for range 3 { // a busy machine may take longer to start it than the lease lasts
+		s.ready()
+		if inTime = s.restarted(); inTime {
+			break
+		}
+	}
+	if !inTime {
+		s.Error("systoled never was back within its lease: nothing is proved")
+	}
 	s.ready()
 	on := s.active()
-	before := s.sh(on, "ipvsadm -Sn")
-	load := generate(url(vip, "80", "/"), steady, 10*time.Second)
+	load := generate(url(vip, "80", "/"), steady, 500*time.Millisecond)
 	since := time.Now()
 	s.sh(on, "pkill -9 -x systoled")
-	s.must(s.StartDaemon(s.Context(), on))
-	s.eventually("the director is looked after again", func() bool { return strings.Contains(s.sh(on, "crm status || true"), "Online: [") })
-	s.ready()
-	all := load.end()
-	if after := s.sh(on, "ipvsadm -Sn"); after != before {
-		s.Errorf("the table changed from\n%sto\n%s", before, after)
-	}
-	if now := s.active(); now != on {
-		s.Errorf("%s has the address, not %s", now.Name, on.Name)
-	}
-	if bad := failed(all); len(bad) > 0 {
-		s.Errorf("systoled killed and started: %d of %d requests failed; first: %v", len(bad), len(all), bad[0].err)
-	}
-	s.table.add("systoled killed, started again: failed / requests, outage", "%d / %d, %v", len(failed(all)), len(all), outage(all, since).Round(10*time.Millisecond))
-
-	load = generate(url(vip, "80", "/"), steady, 500*time.Millisecond)
-	since = time.Now()
-	s.sh(on, "pkill -9 -x systoled")
 	s.eventually("the other director serves", func() bool { return s.active() != on && load.goodSince(time.Now().Add(-time.Second)) > 20 })
-	all = load.end()
+	all := load.end()
 	out := outage(all, since)
 	if out > farTooLong*s.target() {
 		s.Errorf("systoled killed and left: outage %v, the target %v", out, s.target())
@@ -208,9 +202,47 @@ func daemonKilled(s site) {
 		s.must(s.StartDaemon(ctx, on))
 		s.must(s.AwaitMembers(ctx, s.other(on), len(s.Nodes)))
 	} else {
-		s.must(s.Return(ctx, on, s.other(on)))
+		s.back(on)
 	}
 	s.ready()
+}
+
+// restarted kills systoled on the active director and starts it at once. It is false
+// when the cluster had lost the node before the daemon was back.
+func (s site) restarted() (inTime bool) {
+	s.Helper()
+	on := s.active()
+	before, losses := s.sh(on, "ipvsadm -Sn"), s.losses(on)
+	load := generate(url(vip, "80", "/"), steady, 10*time.Second)
+	since := time.Now()
+	s.sh(on, "pkill -9 -x systoled")
+	s.must(s.StartDaemon(s.Context(), on))
+	s.eventually("it is back", func() bool { _, err := s.run(on, "crm", "status"); return err == nil })
+	s.eventually("requests after it", func() bool { return load.goodSince(since.Add(s.DetectWithin)) > 50 })
+	all := load.end()
+	if s.losses(on) > losses {
+		s.Logf("systoled was not back within its lease")
+		return false
+	}
+	if after := s.sh(on, "ipvsadm -Sn"); after != before {
+		s.Errorf("the table changed from\n%sto\n%s", before, after)
+	}
+	if now := s.active(); now != on {
+		s.Errorf("%s has the address, not %s", now.Name, on.Name)
+	}
+	if bad := failed(all); len(bad) > 0 {
+		s.Errorf("systoled killed and started: %d of %d requests failed; first: %v", len(bad), len(all), bad[0].err)
+	}
+	s.table.add("systoled killed, started again: failed / requests, outage", "%d / %d, %v", len(failed(all)), len(all), outage(all, since).Round(10*time.Millisecond))
+	return true
+}
+
+// losses counts how often a node was taken for lost.
+func (s site) losses(of *lab.Node) (n int) {
+	for _, on := range s.Nodes {
+		n += strings.Count(on.Log("systoled.log"), `"node lost","node":"`+of.Name+`"`)
+	}
+	return n
 }
 
 // nobodyLeft: when all real servers are dead the sorry server answers, and the hooks
@@ -261,9 +293,9 @@ func (s site) broken(yes bool, webs ...*lab.Node) {
 	s.Helper()
 	for _, n := range webs {
 		if yes {
-			s.sh(n, "touch /srv/broken")
+			s.sh(n, "touch /run/broken")
 		} else {
-			s.sh(n, "rm /srv/broken")
+			s.sh(n, "rm /run/broken")
 		}
 	}
 }
@@ -296,12 +328,15 @@ func reloading(s site) {
 	s.fromFile(file)
 	s.whole()
 	on := s.active()
-	s.eventually("the counters are added up", func() bool { return s.connections(on) > 0 })
+	earlier := s.connections(on)
+	s.shared(url(vip, "80", "/"), 10, 10)
+	s.eventually("the counters are added up", func() bool { return s.connections(on) >= earlier+20 }) // every two seconds
 	before := s.connections(on)
 	load := generate(url(vip, "80", "/"), steady, 10*time.Second)
 	times := 1000
 	began := time.Now()
-	s.sh(on, program(fmt.Sprintf("reloads %s %d", file, times)))
+	_, err := on.Shell(s.Context(), program(fmt.Sprintf("reloads %s %d", file, times)))
+	s.must(err)
 	took := time.Since(began)
 	for range 5 { // by the cluster
 		s.sh(s.webs[0], "crm -w resource param lvs set check_defaults 'rise=2' && crm -w resource param lvs delete check_defaults")

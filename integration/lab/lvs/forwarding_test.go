@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"os/exec"
 	"strings"
 	"time"
 
 	"systole/integration/lab"
+	"systole/integration/netlab"
 )
 
 // url is a page of the site.
@@ -63,6 +65,7 @@ func (s site) weight(node string) int {
 // moved hands the site to the other director and back to nobody: it serves there too.
 func (s site) moved(host string) {
 	s.Helper()
+	s.warm()
 	old := s.active()
 	load := generate(url(host, "80", "/"), 20*time.Millisecond, 5*time.Second)
 	since := time.Now()
@@ -95,7 +98,22 @@ func tunnelled(s site) {
 // sixth: direct routing over IPv6; nobody but a director answers for the address.
 func sixth(s site) {
 	s.balanced(exampleOf(s), vip6)
+	s.neighbour()
 	s.moved(vip6)
+	s.neighbour()
+}
+
+// neighbour checks whom the client takes for the IPv6 address.
+func (s site) neighbour() {
+	s.Helper()
+	out, err := exec.Command("ip", "-6", "neigh", "show", vip6, "dev", netlab.Bridge).CombinedOutput()
+	s.must(err)
+	for _, n := range s.directors {
+		if strings.Contains(string(out), s.Lab.LAN.MAC(n).String()) {
+			return
+		}
+	}
+	s.Errorf("the client takes %s for no director: %s", vip6, out)
 }
 
 // exampleOf is the name of the example that runs.

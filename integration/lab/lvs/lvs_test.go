@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -27,8 +28,8 @@ func TestMain(m *testing.M) {
 const (
 	detectEnv = "SYSTOLE_LAB_DETECT"
 	fullEnv   = "SYSTOLE_LAB_FULL"
-	onlyEnv   = "SYSTOLE_LAB_ONLY" // one example, for who works on it
-	actEnv    = "SYSTOLE_LAB_ACT"  // one act of the last
+	onlyEnv   = "SYSTOLE_LAB_ONLY" // the examples that match, for who works on them
+	actEnv    = "SYSTOLE_LAB_ACT"  // the acts of the last that match
 )
 
 func full() bool { return os.Getenv(fullEnv) == "1" }
@@ -52,7 +53,7 @@ func TestLVS(t *testing.T) {
 		{"lvs-dr-ipv6/site.crm", sixth},
 		{"lvs-dr/site.crm", direct},
 	} {
-		if only := os.Getenv(onlyEnv); only != "" && !strings.Contains(story.example, only) {
+		if only := os.Getenv(onlyEnv); !regexp.MustCompile(only).MatchString(story.example) {
 			continue
 		}
 		ok := t.Run(story.example, func(t *testing.T) {

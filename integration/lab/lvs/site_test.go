@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -73,8 +74,8 @@ server {
 	root /srv/www;
 	access_log off;
 	location / {
-		if (-f /srv/broken) { return 500; }
-		if (-f /srv/drips) { set $limit_rate 1; }
+		if (-f /run/broken) { return 500; }
+		if (-f /run/drips) { set $limit_rate 1; }
 	}
 	location = /slow { limit_rate 256k; }
 }
@@ -98,6 +99,9 @@ func (s site) form() {
 	s.must(s.Form(s.Context()))
 	if out, err := exec.Command("ip", "-6", "addr", "add", "fd77::1/64", "dev", netlab.Bridge, "nodad").CombinedOutput(); err != nil {
 		s.Fatalf("IPv6 address of the client: %v: %s", err, out)
+	}
+	for _, n := range s.directors {
+		s.watched(n)
 	}
 	ctx, stop := context.WithCancel(s.Context())
 	var watching sync.WaitGroup
@@ -133,6 +137,21 @@ func (s site) clear() {
 	}
 }
 
+// back returns a machine that has no power to the cluster.
+func (s site) back(n *lab.Node) {
+	s.Helper()
+	ctx, cancel := context.WithTimeout(s.Context(), patience)
+	defer cancel()
+	ask := s.Nodes[0]
+	if ask == n {
+		ask = s.Nodes[1]
+	}
+	s.must(s.Return(ctx, n, ask))
+	if slices.Contains(s.directors, n) {
+		s.watched(n)
+	}
+}
+
 // services replaces the director's configuration, and waits until the active director has it.
 func (s site) services(text string) {
 	s.Helper()
@@ -165,14 +184,25 @@ func (s site) standby() *lab.Node {
 	return s.directors[0]
 }
 
-// ready waits until both directors do their part: one active and whole, the other standby and warm.
+// ready waits until both directors do their part: one active and whole, the other standby.
 func (s site) ready() {
 	s.Helper()
-	s.eventually("an active director and a warm standby", func() bool {
+	s.directing("an active director and a standby", func(control.Status) bool { return true })
+}
+
+// warm is ready with a standby that knows the connections.
+func (s site) warm() {
+	s.Helper()
+	s.directing("an active director and a warm standby", func(st control.Status) bool { return st.Warm })
+}
+
+func (s site) directing(what string, standby func(control.Status) bool) {
+	s.Helper()
+	s.eventually(what, func() bool {
 		roles := map[control.Role]int{}
 		for _, n := range s.directors {
 			st, err := s.status(n)
-			if err != nil || st.Problem != "" || !st.Ready || st.Role == control.Standby && !st.Warm {
+			if err != nil || st.Problem != "" || !st.Ready || st.Role == control.Standby && !standby(st) {
 				return false
 			}
 			roles[st.Role]++
@@ -204,7 +234,7 @@ func (s site) sh(n *lab.Node, script string) string {
 
 func (s site) eventually(what string, holds func() bool) {
 	s.Helper()
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
 		if holds() {
 			return
 		}
