@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
 	"systole/crm/command"
 	"systole/crm/lease"
+	"systole/crm/store"
 )
 
 // Times of a good end.
@@ -19,6 +21,9 @@ const (
 	// goodbyes is how many beats say that this node leaves; all may be lost, then
 	// its silence is noticed a moment later.
 	goodbyes = 3
+	// restartPatience bounds the wait for a restart grant, in times of detection:
+	// several elections.
+	restartPatience = 20
 )
 
 // Leave ends this node's part in the cluster in good order: the DC moves what
@@ -108,6 +113,11 @@ func (n *Node) handOver(ctx context.Context) {
 	}
 }
 
+// onlyVoter says whether nobody but this node can be DC.
+func (n *Node) onlyVoter() bool {
+	return !slices.ContainsFunc(n.store.Servers(), func(s store.Server) bool { return s.Voter && s.Node != n.cfg.Name })
+}
+
 // shutdownOrdered notes that the DC has emptied this node.
 func (n *Node) shutdownOrdered() {
 	n.leaveNow.Do(func() { close(n.ordered) })
@@ -119,12 +129,19 @@ func (n *Node) shutdownOrdered() {
 // Restart prepares the end of the daemon without the end of its resources: it
 // asks the DC for a grant long enough for the pause, and returns once that is
 // committed and held. Cancel Run's context afterwards and start again in time;
-// too late, and the resources have been started elsewhere.
+// too late, and the resources have been started elsewhere. The only voter waits
+// for nothing; without a DC it is an error after a while.
 func (n *Node) Restart(ctx context.Context, pause time.Duration) error {
 	if pause <= 0 || pause > lease.MaxRestart {
 		return fmt.Errorf("a restart may take up to %v, not %v", lease.MaxRestart, pause)
 	}
+	if n.onlyVoter() {
+		n.log.Info("restarting without a grant: no other node could give one, or start elsewhere what runs here")
+		return nil
+	}
 	n.handOver(ctx)
+	ctx, cancel := context.WithTimeoutCause(ctx, restartPatience*n.cfg.Timing.DetectWithin, errNoDC)
+	defer cancel()
 	n.restart.Store(int64(pause))
 	nudge(n.hurry)
 	for n.Remaining() <= pause-pause/8 {
