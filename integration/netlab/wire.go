@@ -18,8 +18,8 @@ import (
 // are told from two answers to two.
 const (
 	probeEvery     = 5 * time.Millisecond
-	firstProbeHost = 128 // senders 10.77.0.128 to .254, each asked again after 635 ms
-	probeHosts     = 127
+	firstProbeHost = 128 // senders 10.77.0.128 to .253, each asked again after 630 ms; .254 is a gateway's
+	probeHosts     = 126
 	// flapWindow: nobody can hand an address over and get it back within it;
 	// the old owner speaking again that soon never had stopped.
 	flapWindow = 50 * time.Millisecond
