@@ -11,27 +11,12 @@ import (
 	"systole/crm/cib"
 	"systole/crm/isotime"
 	"systole/crm/status"
+	"systole/integration/given"
 )
-
-// casesDir finds the field's regression data, which is not part of this project: the
-// environment variable SYSTOLE_CASES, else shared/scheduler-cases beside the checkout.
-func casesDir(t *testing.T) string {
-	t.Helper()
-	for _, dir := range []string{os.Getenv("SYSTOLE_CASES"), filepath.Join("..", "..", "..", "shared", "scheduler-cases")} {
-		if dir == "" {
-			continue
-		}
-		if _, err := os.Stat(filepath.Join(dir, "MANIFEST.tsv")); err == nil {
-			return dir
-		}
-	}
-	t.Skip("no scheduler cases: set SYSTOLE_CASES to their directory")
-	return ""
-}
 
 // TestCasesCurrentStatus compares the state read from every given CIB with the given text.
 func TestCasesCurrentStatus(t *testing.T) {
-	dir := casesDir(t)
+	dir := given.Cases(t)
 	manifest, err := os.ReadFile(filepath.Join(dir, "MANIFEST.tsv"))
 	if err != nil {
 		t.Fatal(err)

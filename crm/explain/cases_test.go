@@ -9,28 +9,13 @@ import (
 	"time"
 
 	"systole/crm/cib"
+	"systole/integration/given"
 )
-
-// casesDir finds the field's regression data, which is not part of this project: the
-// environment variable SYSTOLE_CASES, else shared/scheduler-cases beside the checkout.
-func casesDir(t *testing.T) string {
-	t.Helper()
-	for _, dir := range []string{os.Getenv("SYSTOLE_CASES"), filepath.Join("..", "..", "..", "shared", "scheduler-cases")} {
-		if dir == "" {
-			continue
-		}
-		if _, err := os.Stat(filepath.Join(dir, "MANIFEST.tsv")); err == nil {
-			return dir
-		}
-	}
-	t.Skip("no scheduler cases: set SYSTOLE_CASES to their directory")
-	return ""
-}
 
 // TestGivenCases asks about situations of the field's own regression data: the answer must name what decided, with
 // its score, and every suggested command must lead to what it promises.
 func TestGivenCases(t *testing.T) {
-	dir := casesDir(t)
+	dir := given.Cases(t)
 	for _, tt := range []struct{ name, resource, node, names, command string }{
 		{"clone_min_start_two", "FAKE", "c7auto1", "location location-FAKE-c7auto1--INFINITY -INFINITY",
 			"echo 'location location-FAKE-c7auto1--INFINITY FAKE 1: c7auto1' | crm configure load update -"},

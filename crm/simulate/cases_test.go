@@ -16,27 +16,12 @@ import (
 	"systole/crm/simulate"
 	"systole/crm/status"
 	"systole/crm/transition"
+	"systole/integration/given"
 )
-
-// casesDir finds the field's regression data, which is not part of this project: the
-// environment variable SYSTOLE_CASES, else shared/scheduler-cases beside the checkout.
-func casesDir(t *testing.T) string {
-	t.Helper()
-	for _, dir := range []string{os.Getenv("SYSTOLE_CASES"), filepath.Join("..", "..", "..", "shared", "scheduler-cases")} {
-		if dir == "" {
-			continue
-		}
-		if _, err := os.Stat(filepath.Join(dir, "MANIFEST.tsv")); err == nil {
-			return dir
-		}
-	}
-	t.Skip("no scheduler cases: set SYSTOLE_CASES to their directory")
-	return ""
-}
 
 // TestCasesExecute walks every given graph and compares the order with the given text.
 func TestCasesExecute(t *testing.T) {
-	dir := casesDir(t)
+	dir := given.Cases(t)
 	graphs, err := filepath.Glob(filepath.Join(dir, "exp", "*.exp"))
 	if err != nil || len(graphs) == 0 {
 		t.Fatalf("no graphs in %s: %v", dir, err)
@@ -68,7 +53,7 @@ func TestCasesExecute(t *testing.T) {
 
 // TestCasesRevisedStatus carries every given graph out and compares the state it leads to.
 func TestCasesRevisedStatus(t *testing.T) {
-	dir := casesDir(t)
+	dir := given.Cases(t)
 	graphs, err := filepath.Glob(filepath.Join(dir, "exp", "*.exp"))
 	if err != nil || len(graphs) == 0 {
 		t.Fatalf("no graphs in %s: %v", dir, err)

@@ -7,24 +7,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
-)
 
-// casesDir finds the field's regression data, which is not part of this project: the
-// environment variable SYSTOLE_CASES, else shared/scheduler-cases beside the checkout.
-// Without it the test is skipped with that reason; the package's own tests still run.
-func casesDir(t *testing.T) string {
-	t.Helper()
-	for _, dir := range []string{os.Getenv("SYSTOLE_CASES"), filepath.Join("..", "..", "..", "shared", "scheduler-cases")} {
-		if dir == "" {
-			continue
-		}
-		if _, err := os.Stat(filepath.Join(dir, "MANIFEST.tsv")); err == nil {
-			return dir
-		}
-	}
-	t.Skip("no scheduler cases: set SYSTOLE_CASES to their directory")
-	return ""
-}
+	"systole/integration/given"
+)
 
 func read(t *testing.T, dir, kind, name string) string {
 	t.Helper()
@@ -57,7 +42,7 @@ func normalised(text string) []string {
 }
 
 func TestCasesRoundTripXML(t *testing.T) {
-	dir := casesDir(t)
+	dir := given.Cases(t)
 	for _, name := range caseNames(t, dir) {
 		src := read(t, dir, "exp", name)
 		g, err := ParseXML([]byte(src))
@@ -77,7 +62,7 @@ func TestCasesRoundTripXML(t *testing.T) {
 }
 
 func TestCasesRoundTripDOT(t *testing.T) {
-	dir := casesDir(t)
+	dir := given.Cases(t)
 	for _, name := range caseNames(t, dir) {
 		src := read(t, dir, "dot", name)
 		var d Drawing
