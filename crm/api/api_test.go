@@ -7,7 +7,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
+	"os/user"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -127,6 +129,40 @@ func TestStrangersAreRefused(t *testing.T) {
 	c := serve(t, &played{}, Access{UID: os.Getuid() + 1})
 	if _, err := c.Propose(t.Context(), Proposal{}); ExitCode(err) != CodePrivilege {
 		t.Errorf("got %v", err)
+	}
+}
+
+// Access lists that nobody evaluates are no leave to do everything.
+func TestAccessListsShutOut(t *testing.T) {
+	group, err := user.LookupGroupId("0")
+	if err != nil {
+		t.Skipf("the group of root has no name here: %v", err)
+	}
+	inForce := true
+	h := Handler{Backend: &played{}, Log: slog.New(slog.DiscardHandler),
+		Access: Access{UID: 1, Group: group.Name, Lists: func() bool { return inForce }}}.Routes()
+	status := func(p Peer) int {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequestWithContext(WithPeer(t.Context(), p), http.MethodGet, "/nothing", nil))
+		return w.Code
+	}
+	member := Peer{User: "alice", UID: 12345, GID: 0}
+	for _, tt := range []struct {
+		peer Peer
+		want int
+	}{
+		{member, httpStatus(CodePrivilege)},
+		{Peer{User: "root", UID: 0}, http.StatusNotFound},
+		{Peer{User: "hacluster", UID: 12346, GID: 0}, http.StatusNotFound},
+		{Peer{UID: -1, GID: -1, Node: "b"}, http.StatusNotFound},
+	} {
+		if got := status(tt.peer); got != tt.want {
+			t.Errorf("%+v: status %d, want %d", tt.peer, got, tt.want)
+		}
+	}
+	inForce = false
+	if got := status(member); got != http.StatusNotFound {
+		t.Errorf("a member of the group without lists: status %d", got)
 	}
 }
 

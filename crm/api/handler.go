@@ -104,6 +104,11 @@ func (h Handler) guard(next http.Handler) http.Handler {
 				"user %s may not use this cluster: run as root or as a member of group %q", p.User, h.Access.Group)})
 			return
 		}
+		if h.Access.listed(p) {
+			h.reply(w, r, nil, &Error{Code: CodePrivilege, Message: fmt.Sprintf(
+				"user %s may not use this cluster: access lists are in force and are not evaluated by this version; run as root or hacluster, or set enable-acl=false", p.User)})
+			return
+		}
 		r.Body = http.MaxBytesReader(w, r.Body, MaxBody)
 		next.ServeHTTP(w, r.WithContext(WithPeer(r.Context(), p)))
 	})

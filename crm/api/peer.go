@@ -65,6 +65,15 @@ type Access struct {
 	// Group is the name of the group whose members are allowed ("haclient");
 	// empty or unknown means none.
 	Group string
+	// Lists says whether access lists are in force (enable-acl); nil is never. They
+	// are kept and not evaluated, so all whom a list could limit are then refused:
+	// everybody but root, the daemon's user and hacluster.
+	Lists func() bool
+}
+
+// listed says whether access lists would have to decide about a peer.
+func (a Access) listed(p Peer) bool {
+	return a.Lists != nil && p.Node == "" && p.UID != 0 && p.UID != a.UID && p.User != "hacluster" && a.Lists()
 }
 
 // Allows decides for a peer. Group membership is read from the system at each

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"systole/crm/api"
+	"systole/crm/cib"
 	"systole/crm/command"
 	"systole/crm/controller"
 	"systole/crm/fencing"
@@ -28,7 +29,12 @@ type server struct {
 
 // servers are all that this node answers on.
 func (n *Node) servers() []server {
-	a := api.Handler{Backend: backend{n}, Access: n.cfg.Access, Cluster: n.admin.Admin, Metrics: n.cfg.Metrics, Log: n.log}.Routes()
+	access := n.cfg.Access
+	access.Lists = func() bool {
+		on, _ := cib.ParseBool(option(n.CIB(), "enable-acl"))
+		return on
+	}
+	a := api.Handler{Backend: backend{n}, Access: access, Cluster: n.admin.Admin, Metrics: n.cfg.Metrics, Log: n.log}.Routes()
 	out := []server{
 		{"rpc", n.cfg.Fabric.Listener(transport.ProtoRPC), n.rpcRoutes(), transport.ConnContext, n.log},
 		{"api", n.cfg.Fabric.Listener(transport.ProtoAPI), a, api.ConnContext, n.log},

@@ -88,7 +88,8 @@ var tables = map[Daemon][]resources.Parameter{
 			"default ignores it, utilization refuses nodes that are full, minimal also fills few nodes, balanced spreads evenly."),
 	},
 	Manager: {
-		truth("enable-acl", "false", "Whether access control lists limit what users may see and change"),
+		long(truth("enable-acl", "false", "Whether access control lists limit what users may see and change"),
+			"The lists are kept, and this version does not evaluate them: with true, nobody but root and hacluster may use the cluster."),
 		number("cluster-ipc-limit", "500", "How many unread messages a slow client may have; kept for old configurations"),
 	},
 	Fencer: append([]resources.Parameter{
