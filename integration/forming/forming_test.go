@@ -267,6 +267,12 @@ func (l *life) loseAndRecover(a, b, c *netlab.Node) {
 			return strings.Contains(w, "crm cluster recover --lost b --lost c")
 		})
 	})
+	if out := l.crm(a, "status"); !strings.Contains(out, "Quorum is lost: what other nodes run is shown as it was last known") {
+		l.Errorf("crm status without quorum:\n%s", out)
+	}
+	if out := l.crm(a, "cluster", "status"); strings.Count(out, "OFFLINE") != 2 {
+		l.Errorf("crm cluster status without quorum:\n%s", out)
+	}
 	if err := l.c.SignalDaemon(a, syscall.SIGKILL); err != nil {
 		l.Fatal(err)
 	}
