@@ -252,6 +252,7 @@ func (b backend) Status(ctx context.Context) (api.Status, error) {
 		if heard != nil {
 			if h, ok := (*heard)[name]; ok {
 				ns.LastBeat = api.FromDuration(h.silent)
+				ns.Stalled = api.FromDuration(n.stalled(name))
 			}
 		}
 		out.Nodes = append(out.Nodes, ns)
@@ -302,7 +303,7 @@ func (n *Node) warnings(ctx context.Context) []string {
 	for _, v := range lease.Check(n.cfg.Timing, n.measured()) {
 		out = append(out, "timing: "+v.String())
 	}
-	return out
+	return append(out, n.stallWarnings()...)
 }
 
 func (b backend) Settle(ctx context.Context, timeout time.Duration) (api.Settled, error) {
@@ -313,18 +314,32 @@ func (b backend) Settle(ctx context.Context, timeout time.Duration) (api.Settled
 	if err != nil {
 		return api.Settled{}, &api.Error{Code: api.CodeQuorum, Message: err.Error()}
 	}
-	settled, err := ask(ctx, b, func() (api.Settled, error) { return b.n.settled(ctx, index, timeout) },
-		func(ctx context.Context, dc *api.Client) (api.Settled, error) { return dc.Settle(ctx, timeout) })
-	if err == nil {
-		b.n.tell(settled.Index)
+	until := time.Now().Add(timeout)
+	giveUp := time.Now().Add(patience)
+	for {
+		asked := time.Now()
+		settled, err := ask(ctx, b, func() (api.Settled, error) { return b.n.settled(ctx, index, time.Until(until)) },
+			func(ctx context.Context, dc *api.Client) (api.Settled, error) {
+				return dc.Settle(ctx, time.Until(until))
+			})
+		if err == nil {
+			b.n.tell(settled.Index)
+		}
+		if time.Since(asked) > time.Second { // there was a DC; the next one has the same to do
+			giveUp = time.Now().Add(patience)
+		}
+		if err == nil || api.PeerFrom(ctx).Node != "" || time.Now().After(giveUp) || !sleep(ctx, proposeRetry) {
+			return settled, err
+		}
 	}
-	return settled, err
 }
 
-// settled waits on the DC until there is nothing to do for the index.
+// settled waits on the DC until there is nothing to do for the index, or it is DC no more.
 func (n *Node) settled(ctx context.Context, index uint64, timeout time.Duration) (api.Settled, error) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
+	ctx, leading := n.whileLeading(ctx, n.cfg.Name)
+	defer leading()
+	timer := time.NewTimer(timeout)
+	defer timer.Stop()
 	for {
 		next := n.news.wait()
 		s := n.Controller()
@@ -333,8 +348,10 @@ func (n *Node) settled(ctx context.Context, index uint64, timeout time.Duration)
 		}
 		select {
 		case <-next:
-		case <-ctx.Done():
+		case <-timer.C:
 			return api.Settled{Index: s.Index, Pending: append(s.Pending, s.Waiting...)}, nil
+		case <-ctx.Done():
+			return api.Settled{}, context.Cause(ctx)
 		}
 	}
 }

@@ -204,3 +204,26 @@ func TestForce(t *testing.T) {
 		c.neverTwice()
 	})
 }
+
+// Who waits for the cluster to settle is not sent away because the DC dies meanwhile.
+func TestSettleOutlivesTheDC(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := grow(t, 3, 0, noFencing...)
+		c.until("all are in", func() bool { return c.settled() && c.nodes["b"].Remaining() > 0 && c.nodes["c"].Remaining() > 0 })
+		c.world.mu.Lock()
+		c.world.slow = 5 * time.Second
+		c.world.mu.Unlock()
+		b := backend{c.nodes["b"].Node}
+		if r, err := b.Propose(t.Context(), api.Proposal{Operations: []api.CIBOperation{{Op: api.OpCreate, Section: "resources", XML: toy(1)}}}); err != nil || r.Code != 0 {
+			t.Fatalf("propose: %+v, %v", r, err)
+		}
+		time.AfterFunc(time.Second, c.nodes["a"].powerOff)
+		s, err := b.Settle(t.Context(), time.Minute)
+		if err != nil || !s.Settled {
+			t.Fatalf("settle: %+v, %v", s, err)
+		}
+		if on := c.world.where("r1"); len(on) != 1 || on[0] == "a" {
+			t.Errorf("settled, and r1 is active on %v", on)
+		}
+	})
+}
