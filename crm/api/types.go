@@ -105,7 +105,9 @@ type NodeStatus struct {
 	Gossip string `json:"gossip,omitempty"`
 	// LastBeat is how long ago the DC last heard it; -1 when unknown here.
 	LastBeat Millis `json:"last_beat_ms"`
-	Version  string `json:"version,omitempty"`
+	// Stalled is for how long it has beaten without following the log; the DC's word.
+	Stalled Millis `json:"stalled_ms,omitempty"`
+	Version string `json:"version,omitempty"`
 	// CertificateExpires is zero when not known here.
 	CertificateExpires time.Time `json:"certificate_expires,omitzero"`
 }

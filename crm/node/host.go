@@ -239,12 +239,16 @@ func (n *Node) keepVoters(ctx context.Context) {
 	if want == 0 {
 		want = store.DefaultVoters
 	}
+	behind := map[string]stall{}
 	for sleep(ctx, voterInterval) {
 		heard := n.heard.Load()
 		if heard == nil || !n.store.DC().Active {
 			continue
 		}
 		applied := n.store.Stats().Applied
+		now := stalls(behind, applied, *heard, time.Now())
+		n.stalls.Store(&now)
+		behind = now
 		peers := map[string]store.Peer{n.cfg.Name: {}}
 		for name, h := range *heard {
 			p := store.Peer{}

@@ -188,6 +188,7 @@ type Node struct {
 	// Level facts, published by their owners for the API and for each other.
 	snapshot atomic.Pointer[controller.Snapshot] // the director's
 	heard    atomic.Pointer[map[string]hearing]  // of each node; nil while not DC
+	stalls   atomic.Pointer[map[string]stall]    // nodes behind the log; old while not DC
 	restart  atomic.Int64                        // the restart grant asked for, nanoseconds
 	leaving  atomic.Bool                         // the last beats say good-bye
 	draining atomic.Bool                         // this node itself asked to leave

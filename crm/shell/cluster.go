@@ -316,7 +316,10 @@ func (c *call) printClusterStatus(st api.Status) {
 	c.io.Printf("Cluster %s, %s, DC: %s (term %d)\n", st.Cluster, quorum, dc, st.Term)
 	for _, n := range st.Nodes {
 		state := "OFFLINE"
-		if n.Online {
+		switch {
+		case n.Online && n.Stalled > 0:
+			state = "online, but does not follow the log"
+		case n.Online:
 			state = "online"
 		}
 		role := ""
