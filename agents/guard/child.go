@@ -247,12 +247,15 @@ func removeAddress(a Address) error {
 // forever is the lifetime of an ordinary address (IFA_CACHEINFO, INFINITY_LIFE_TIME).
 const forever = 1<<32 - 1
 
-// shortenAddress sets how long the kernel keeps the address without us.
+// shortenAddress sets how long the kernel keeps the address without us. One that is
+// never to be a source address (preferred_lft 0) stays so.
 func shortenAddress(a Address, seconds int) (there bool, err error) {
 	link, addr, err := find(a)
 	if err != nil || addr == nil {
 		return false, err
 	}
-	addr.ValidLft, addr.PreferedLft = seconds, seconds
+	if addr.ValidLft = seconds; addr.PreferedLft > 0 {
+		addr.PreferedLft = seconds
+	}
 	return true, netlink.AddrReplace(link, addr)
 }
