@@ -60,9 +60,9 @@ func newSite(t *testing.T, detectWithin time.Duration) site {
 }
 
 // prepare is what the machines are before the cluster comes: pages of nginx as Debian
-// configures it, and an IPv6 address.
+// configures it.
 const prepare = `
-ip -6 addr add fd77::$(ip -4 -o addr show dev eth0 | sed 's,.*10\.77\.0\.\([0-9]*\)/.*,\1,')/64 dev eth0 nodad
+set -e
 mkdir -p /srv/www && hostname >/srv/www/index.html && cp /lab/web-1/slow /srv/www/slow
 cat >/etc/nginx/sites-available/default <<'END'
 server {
@@ -99,6 +99,9 @@ func (s site) form() {
 	s.must(s.Form(s.Context()))
 	if out, err := exec.Command("ip", "-6", "addr", "add", "fd77::1/64", "dev", netlab.Bridge, "nodad").CombinedOutput(); err != nil {
 		s.Fatalf("IPv6 address of the client: %v: %s", err, out)
+	}
+	for _, n := range s.Nodes { // .11 has fd77::11
+		s.sh(n, fmt.Sprintf("ip -6 addr add fd77::%d/64 dev eth0 nodad", n.Addr.As4()[3]))
 	}
 	for _, n := range s.directors {
 		s.watched(n)
