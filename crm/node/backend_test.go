@@ -10,6 +10,7 @@ import (
 
 	"systole/crm/api"
 	"systole/crm/cib"
+	"systole/crm/controller"
 	"systole/resources"
 )
 
@@ -18,7 +19,9 @@ func TestAPIOnAFollower(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := grow(t, 3, 1, noFencing...)
 		c.runsOn("r1", "a")
-		c.until("b has its lease", func() bool { return c.nodes["b"].Remaining() > 0 && c.settled() })
+		c.until("b and c have their leases, and the CIB says so", func() bool {
+			return c.nodes["b"].Remaining() > 0 && c.settled() && !controller.Gone(c.dc().CIB(), "c")
+		})
 		b := backend{c.nodes["b"].Node}
 		ctx := t.Context()
 
