@@ -97,3 +97,41 @@ func TestRenew(t *testing.T) {
 		t.Errorf("told %v without a lease, want nothing, then no end", told)
 	}
 }
+
+// slow is a kernel that takes its time.
+type slow struct {
+	backend
+	takes time.Duration
+	told  []time.Duration // ends, on CLOCK_BOOTTIME, as the kernel counts them
+	do    func()
+}
+
+func (s *slow) renew(remaining time.Duration) error {
+	s.do()
+	<-time.After(s.takes)
+	s.told = append(s.told, boottime()+remaining)
+	return nil
+}
+
+// Where telling the kernel always takes long, the guard must not tell it for ever: it
+// allows for the delay, never tells more than there is, and takes newer ends meanwhile.
+func TestSlowKernel(t *testing.T) {
+	s := &slow{takes: 20 * time.Millisecond, do: func() {}}
+	g := newGuard(Config{}, s)
+	newer := boottime() + 2*time.Hour
+	s.do = func() {
+		if len(s.told) == 0 {
+			g.renewUntil(newer)
+		}
+	}
+	if end := g.renew(boottime() + time.Hour); end != newer {
+		t.Error("the newer end was not taken")
+	}
+	last := s.told[len(s.told)-1]
+	if last > newer+lateness || last < newer-time.Minute {
+		t.Errorf("the kernel counts to %v after the end", last-newer)
+	}
+	if g.renew(newer); len(s.told) > 20 {
+		t.Errorf("told %d times", len(s.told))
+	}
+}

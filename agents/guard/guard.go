@@ -69,6 +69,7 @@ type Guard struct {
 	told    atomic.Int64       // the end that was handed to Run last, 0 when the kernel may not have it
 	calls   chan call
 	ended   chan struct{}
+	delay   time.Duration // what telling the kernel took last; Run's goroutine owns it
 }
 
 type call struct {
@@ -222,38 +223,45 @@ func (g *Guard) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case until = <-g.until:
-			g.renew(until)
+			until = g.renew(until)
 		case c := <-g.calls:
 			err := c.do()
 			if err == nil {
-				g.renew(until)
+				until = g.renew(until)
 			}
 			c.done <- err
 		}
 	}
 }
 
-// lateness is how long telling the kernel may take before the remaining lease
-// it was told counts as stale.
+// lateness is how much longer than expected telling the kernel may take before the
+// remaining lease it was told counts as stale.
 const lateness = 2 * time.Millisecond
 
-// renew tells the kernel what remains. If this process was paused between
-// reading the clock and the kernel's commit, what the kernel has is too long:
-// it is told again at once, until the two were close together.
-func (g *Guard) renew(until time.Duration) {
+// renew tells the kernel what remains, and returns the end that it told: the newest.
+// The kernel counts from when it is told, so what telling took the last time is taken
+// off. If it took longer now, because this process was paused between reading the clock
+// and the kernel's commit, what the kernel has is too long: it is told again at once.
+func (g *Guard) renew(until time.Duration) time.Duration {
 	for {
+		select {
+		case until = <-g.until:
+		default:
+		}
 		read := boottime()
 		remaining := until - read
 		if g.lease != nil && remaining < endless {
 			remaining = min(remaining, g.lease.Remaining())
 		}
-		if err := g.backend.renew(remaining); err != nil {
+		if err := g.backend.renew(remaining - g.delay); err != nil {
 			g.told.Store(0)
 			g.log.Error("lease of addresses not renewed; they fall silent when the old one ends", "err", err)
-			return
+			return until
 		}
-		if remaining <= 0 || boottime()-read < lateness {
-			return
+		took, expected := boottime()-read, g.delay
+		g.delay = took
+		if remaining <= 0 || took <= expected+lateness {
+			return until
 		}
 	}
 }
