@@ -50,10 +50,13 @@ func (d *director) entitled(office context.Context, target string) bool {
 		return true
 	}
 	d.n.log.Warn("not fencing: this DC hears no majority of the voters; is UDP filtered, or this machine overloaded?", "target", target)
-	for d.n.deaf() {
-		if !sleep(office, d.n.cfg.Timing.DetectWithin) { // after which the others are heard as well
+	for deaf := true; deaf; {
+		deaf = d.n.deaf()
+		// Once a majority is heard, a whole time of detection more: the others' first beats are on their way.
+		if !sleep(office, d.n.cfg.Timing.DetectWithin) {
 			return false
 		}
+		deaf = deaf || d.n.deaf()
 	}
 	return d.n.silent(target)
 }
