@@ -37,8 +37,18 @@ func powerCuts(s site) {
 	s.fence()
 	var outages []time.Duration
 	for range cuts {
+		s.ready()
+		oneByOne(s.Context(), url(vip, "80", "/"), 20) // of nothing it would be warm only at the end of its bound
 		s.warm()
 		old := s.active()
+		s.eventually("the cluster knows that the standby is warm", func() bool {
+			_, err := s.run(s.webs[0], "cibadmin", "-Q", "--xpath", "//nvpair[@name='master-lvs' and @value='100']")
+			return err == nil
+		})
+		role := "a node"
+		if strings.Contains(s.sh(s.webs[0], "crm status"), "Current DC: "+old.Name) {
+			role = "the DC"
+		}
 		load := generate(url(vip, "80", "/"), steady, 500*time.Millisecond)
 		slow := startDownload(url(vip, "80", "/slow"), slowFile)
 		s.eventually("the download is known to the standby", func() bool { return s.synced(s.other(old)) })
@@ -46,7 +56,7 @@ func powerCuts(s site) {
 		old.PowerCut()
 		s.eventually("the other director serves", func() bool { return load.goodSince(since.Add(time.Second)) > 50 })
 		out := outage(load.end(), since)
-		outages = append(outages, out)
+		outages = append(outages, out.Round(10*time.Millisecond))
 		<-slow.done
 		if slow.err != nil {
 			s.Errorf("the download did not survive: %v", slow.err)
@@ -54,7 +64,7 @@ func powerCuts(s site) {
 		if now := s.active(); now == old {
 			s.Fatalf("%s answers without power", old.Name)
 		}
-		s.Logf("%s lost its power: outage %v", old.Name, out.Round(10*time.Millisecond))
+		s.Logf("%s, %s, lost its power: outage %v", old.Name, role, out.Round(10*time.Millisecond))
 		s.back(old)
 	}
 	slices.Sort(outages)
@@ -330,7 +340,7 @@ func reloading(s site) {
 	s.whole()
 	on := s.active()
 	earlier := s.connections(on)
-	s.shared(url(vip, "80", "/"), 10, 10)
+	oneByOne(s.Context(), url(vip, "80", "/"), 20)
 	s.eventually("the counters are added up", func() bool { return s.connections(on) >= earlier+20 }) // every two seconds
 	before := s.connections(on)
 	load := generate(url(vip, "80", "/"), steady, 10*time.Second)

@@ -179,12 +179,18 @@ func (s site) active() *lab.Node {
 	return owner
 }
 
-// standby is the other one.
-func (s site) standby() *lab.Node {
-	if s.active() == s.directors[0] {
-		return s.directors[1]
-	}
-	return s.directors[0]
+// promoted is the director that says it is active.
+func (s site) promoted() (active *lab.Node) {
+	s.Helper()
+	s.eventually("a director is active", func() bool {
+		for _, n := range s.directors {
+			if st, err := s.status(n); err == nil && n.Running() && st.Role == control.Active {
+				active = n
+			}
+		}
+		return active != nil
+	})
+	return active
 }
 
 // ready waits until both directors do their part: one active and whole, the other standby.
