@@ -242,7 +242,8 @@ func (k *keeper) configure(ctx context.Context, s control.Setup) error {
 }
 
 // subscribe follows the checks of a configuration. Those that stay keep their
-// state: the new subscriptions come before the old ones end.
+// subscription: of a new one nothing is known for an instant, and in that
+// instant nobody would serve.
 func (k *keeper) subscribe(cfg config.Config, kernel []table.Entry) error {
 	serving := map[director.ServerID]bool{}
 	for _, e := range kernel {
@@ -261,22 +262,31 @@ func (k *keeper) subscribe(cfg config.Config, kernel []table.Entry) error {
 				if next[c.Key()] != nil {
 					continue
 				}
+				if s := k.checks[c.Key()]; s != nil {
+					next[c.Key()] = s
+					continue
+				}
 				s, err := k.runner.Subscribe(c, from, func(check.Status) { k.wake() })
 				if err != nil {
-					for _, s := range next {
-						s.Cancel()
-					}
+					cancelBut(next, k.checks)
 					return fmt.Errorf("line %d: %w", r.Line, err)
 				}
 				next[c.Key()] = s
 			}
 		}
 	}
-	for _, s := range k.checks {
-		s.Cancel()
-	}
+	cancelBut(k.checks, next)
 	k.checks = next
 	return nil
+}
+
+// cancelBut ends the subscriptions that are not among those kept.
+func cancelBut(some, kept map[string]*runner.Subscription) {
+	for key, s := range some {
+		if kept[key] != s {
+			s.Cancel()
+		}
+	}
 }
 
 // wake asks for a round; it never blocks.

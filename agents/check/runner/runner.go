@@ -133,6 +133,8 @@ func (r *Runner) Subscribe(c check.Check, from check.Verdict, notify func(check.
 		return nil, err
 	}
 	s := &Subscription{runner: r, key: c.Key(), notify: notify}
+	first := check.NewState(c, from, time.Now()).Status()
+	s.status.Store(&first) // until the job is there
 	r.post(func() {
 		j := r.jobs[s.key]
 		if j == nil {
