@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -412,6 +413,36 @@ func TestOperator(t *testing.T) {
 		}
 		time.Sleep(2 * time.Second)
 		d.isTable("tcp 192.0.2.10:80 10.0.0.1=1 10.0.0.2=7")
+	})
+}
+
+// A reload touches nothing that stays: results of checks are not forgotten for an instant.
+func TestReload(t *testing.T) {
+	keep(t, func(d *desk) {
+		d.become(control.Active, shop)
+		time.Sleep(2 * time.Second)
+		d.isTable(shopTable)
+		d.mu.Lock()
+		d.dead["10.0.0.2"] = true
+		d.mu.Unlock()
+		time.Sleep(2 * time.Second)
+		d.kernel.did()
+		before := maps.Clone(d.checks)
+		more := shop
+		more.Services += "; virtual udp 192.0.2.10:53; check none; real 10.0.0.1"
+		for i := range 20 {
+			s := []control.Setup{more, shop}[i%2]
+			d.must(control.Request{Do: control.Configure, Setup: &s})
+			if did := d.kernel.did(); strings.Contains(did, ":80") {
+				t.Fatalf("reload %d: %s", i, did)
+			}
+			for key, s := range before { // of a new subscription nothing is known until the runner's next turn
+				if d.checks[key] != s {
+					t.Fatalf("reload %d subscribed to %s anew", i, key)
+				}
+			}
+		}
+		d.isTable("tcp 192.0.2.10:80 10.0.0.1=1")
 	})
 }
 
