@@ -356,7 +356,9 @@ func reloading(s site) {
 	if bad := failed(all); len(bad) > 0 {
 		s.Errorf("%d of %d requests failed while the configuration was loaded; first: %v", len(bad), len(all), bad[0].err)
 	}
-	s.eventually("the counters have gone on", func() bool { return s.connections(on) >= before+len(all) })
+	// A few may be missing: a port of the client used again within the kernel's memory is no new connection.
+	enough := before + len(all) - len(all)/50
+	s.eventually(fmt.Sprintf("the counters have gone on from %d to %d", before, enough), func() bool { return s.connections(on) >= enough })
 	if got := s.connections(on); got > before+len(all)+20 {
 		s.Errorf("%d connections are counted, there were %d", got, before+len(all))
 	}
