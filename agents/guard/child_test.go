@@ -82,9 +82,9 @@ func TestRenew(t *testing.T) {
 		defer cancel()
 		go g.Run(ctx)
 		for _, d := range spans {
-			before := g.told.Load()
+			before := g.lastTold()
 			g.Renew(d)
-			if g.told.Load() != before {
+			if g.lastTold() != before {
 				told = append(told, <-r.told)
 			}
 		}
@@ -96,6 +96,12 @@ func TestRenew(t *testing.T) {
 	if told := ask(noLease{}, time.Second, 2*endless); len(told) != 2 || told[0] > 0 || told[1] < endless {
 		t.Errorf("told %v without a lease, want nothing, then no end", told)
 	}
+}
+
+func (g *Guard) lastTold() time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.told
 }
 
 // slow is a kernel that takes its time.
@@ -133,5 +139,34 @@ func TestSlowKernel(t *testing.T) {
 	}
 	if g.renew(newer); len(s.told) > 20 {
 		t.Errorf("told %d times", len(s.told))
+	}
+}
+
+// What a renewal adds may wait for the next one; if none comes, the kernel is told all the same.
+func TestWhatIsLeftOutIsToldInTheEnd(t *testing.T) {
+	g := newGuard(Config{}, &slow{do: func() {}})
+	const lease = 200 * time.Millisecond
+	g.Renew(lease)
+	first := <-g.until
+	<-time.After(lease / 10)
+	g.Renew(lease)
+	select {
+	case <-g.until:
+		t.Error("a small addition was told at once")
+	default:
+	}
+	if second := <-g.until; second < first+lease/10 || second > boottime()+lease {
+		t.Errorf("told %v more", second-first)
+	}
+	g.Renew(lease)
+	<-g.until
+	g.Renew(0)
+	if end := <-g.until; end > boottime() {
+		t.Errorf("the end of the lease was told as %v from now", end-boottime())
+	}
+	select {
+	case end := <-g.until:
+		t.Errorf("%v more was told after the end", end-boottime())
+	case <-time.After(lease):
 	}
 }

@@ -17,7 +17,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"sync/atomic"
+	"sync"
 	"time"
 	"unsafe"
 
@@ -66,10 +66,14 @@ type Guard struct {
 	lease   resources.Lease
 	log     *slog.Logger
 	until   chan time.Duration // the newest end of the lease, on CLOCK_BOOTTIME
-	told    atomic.Int64       // the end that was handed to Run last, 0 when the kernel may not have it
 	calls   chan call
 	ended   chan struct{}
 	delay   time.Duration // what telling the kernel took last; Run's goroutine owns it
+
+	mu   sync.Mutex    // guards what follows
+	told time.Duration // the end that was handed to Run last, 0 when the kernel may not have it
+	owed time.Duration // a later end that Run was not told of, 0 for none
+	late *time.Timer   // tells it after all, when no other end comes
 }
 
 type call struct {
@@ -111,10 +115,13 @@ func newGuard(cfg Config, b backend) *Guard {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Guard{
+	g := &Guard{
 		backend: b, lease: cfg.Lease, log: cfg.Log,
 		until: make(chan time.Duration, 1), calls: make(chan call), ended: make(chan struct{}),
 	}
+	g.late = time.AfterFunc(endless, g.pay)
+	g.late.Stop()
+	return g
 }
 
 // Kind says how addresses are silenced.
@@ -127,20 +134,46 @@ func (g *Guard) Bound() time.Duration { return g.backend.bound() }
 
 // Renew lets protected addresses answer for the remaining time from now; 0 or
 // less silences them. It returns at once; the newest call counts. What lengthens
-// the time by little is left to the next call: telling the kernel costs more than all
-// else that a beat does.
+// the time by little is left to the next call, or done when that does not come: telling
+// the kernel costs more than all else that a beat does.
 func (g *Guard) Renew(remaining time.Duration) {
 	until := boottime() + remaining
-	if more := until - time.Duration(g.told.Load()); more >= 0 && more < remaining/little {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if more := until - g.told; more >= 0 && more < remaining/little {
+		g.owed = until
+		g.late.Reset(remaining / soon)
 		return
 	}
-	g.told.Store(int64(until))
+	g.late.Stop()
+	g.told, g.owed = until, 0
 	g.renewUntil(until)
 }
 
-// little is the part of the remaining time that is not worth telling: with a lease of
-// eight beats, every second one is.
-const little = 6
+// With a lease of eight beats every second one is told, and after two beats without
+// one what was left out: a change of DC needs the whole lease.
+const (
+	little = 6
+	soon   = 4
+)
+
+// pay tells what was left out.
+func (g *Guard) pay() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.owed > g.told {
+		g.told = g.owed
+		g.renewUntil(g.owed)
+	}
+	g.owed = 0
+}
+
+// unsure makes sure that the next end is told, whatever it is.
+func (g *Guard) unsure() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.told = 0
+}
 
 func (g *Guard) renewUntil(until time.Duration) {
 	for {
@@ -254,7 +287,7 @@ func (g *Guard) renew(until time.Duration) time.Duration {
 			remaining = min(remaining, g.lease.Remaining())
 		}
 		if err := g.backend.renew(remaining - g.delay); err != nil {
-			g.told.Store(0)
+			g.unsure()
 			g.log.Error("lease of addresses not renewed; they fall silent when the old one ends", "err", err)
 			return until
 		}
