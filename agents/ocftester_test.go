@@ -173,7 +173,7 @@ func mysqlParams(t *testing.T) []string {
 	}
 	return []string{
 		"config=/nonexistent", "datadir=" + dir + "/data", "log=" + dir + "/error.log", "pid=" + dir + "/pid", "socket=" + dir + "/sock",
-		"user=root", "group=root", "enable_creation=true", "additional_parameters=--skip-networking",
+		"user=root", "group=root", "enable_creation=true", "additional_parameters=--skip-networking --tmpdir=" + dir,
 	}
 }
 

@@ -146,7 +146,7 @@ func newMachine(t *testing.T, node string) *machine {
 	m := &machine{t: t, dir: dir, params: map[string]string{
 		"config": "/nonexistent", "datadir": filepath.Join(dir, "data"), "user": "root", "group": "root",
 		"log": filepath.Join(dir, "error.log"), "pid": filepath.Join(dir, "pid"), "socket": filepath.Join(dir, "sock"),
-		"additional_parameters": "--skip-networking --innodb-buffer-pool-size=8M --innodb-log-file-size=8M --innodb-fast-shutdown=1",
+		"additional_parameters": "--tmpdir=" + dir + " --skip-networking --innodb-buffer-pool-size=8M --innodb-log-file-size=8M --innodb-fast-shutdown=1",
 	}}
 	m.op = resources.Op{Resource: "db", Instance: "db", Node: node, Timeout: time.Minute, Interval: time.Second}
 	template.once.Do(makeTemplate)

@@ -141,7 +141,9 @@ func (s server) install(ctx context.Context, owner ids) error {
 	if err := os.Chown(s.datadir, owner.uid, owner.gid); err != nil {
 		return fmt.Errorf("data directory of mysql: %w", err)
 	}
-	command := process.Command{Path: s.program, Args: []string{"--initialize-insecure", "--datadir=" + s.datadir, "--user=" + s.user}, Env: environment}
+	command := process.Command{Path: s.program, Args: []string{"--initialize-insecure", "--datadir=" + s.datadir, "--user=" + s.user},
+		// A server that starts removes temporary tables from the directory it shares with this one.
+		Env: append(slices.Clone(environment), "TMPDIR="+s.datadir)}
 	for _, installer := range []string{"/usr/bin/mariadb-install-db", "/usr/bin/mysql_install_db"} {
 		if _, err := os.Stat(installer); err == nil {
 			command.Path = installer

@@ -75,6 +75,7 @@ func newWorld(t *testing.T) *world {
 	must(t, err)
 	must(t, os.Chmod(dir, 0o755))
 	t.Cleanup(func() { os.RemoveAll(dir) })
+	t.Setenv("TMPDIR", dir) // a server that starts removes what others have begun in the directory it shares with them
 	w := &world{t: t, dir: dir, fpmSocket: filepath.Join(dir, "fpm.sock")}
 	w.params = map[string]string{
 		"docroot": filepath.Join(dir, "site"), "url": "http://blog.example", "db_host": "localhost:" + filepath.Join(dir, "db.sock"),

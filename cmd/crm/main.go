@@ -44,14 +44,12 @@ func run(ctx context.Context, argv []string) int {
 		name, args = args[1], args[2:]
 	}
 	stdio := tool.OS(name)
-	t, known := programs[name]
+	t := programs[name]
 	switch {
 	case t != nil:
 		return t(ctx, stdio, args)
-	case !known && slices.Contains(agents.Native(), name):
+	case slices.Contains(agents.Native(), name):
 		return agents.Main(ctx, name, args, os.Environ(), stdio.Out, stdio.Err)
-	case known:
-		fmt.Fprintf(stdio.Err, "%s: known, but not implemented in this version\n", name)
 	default:
 		fmt.Fprintf(stdio.Err, "%s: unknown tool; call this binary as crm or as one of the names `crm tool` lists\n", name)
 	}
