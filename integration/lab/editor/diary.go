@@ -9,6 +9,7 @@ import (
 	"image"
 	"image/png"
 	"math/rand/v2"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -231,11 +232,11 @@ func (d *Diary) verify(ctx context.Context, from int) error {
 	d.mu.Lock()
 	entries, maybes := slices.Clone(d.entries), slices.Clone(d.maybes)
 	d.mu.Unlock()
-	posts, err := d.texts(ctx, "posts")
-	if err != nil {
-		return err
+	var posts, comments []string
+	err := patiently(func() (err error) { posts, err = d.texts(ctx, "posts"); return err })
+	if err == nil {
+		err = patiently(func() (err error) { comments, err = d.texts(ctx, "comments"); return err })
 	}
-	comments, err := d.texts(ctx, "comments")
 	if err != nil {
 		return err
 	}
@@ -253,7 +254,7 @@ func (d *Diary) verify(ctx context.Context, from int) error {
 		if i < from {
 			continue
 		}
-		if err := d.readable(ctx, e); err != nil {
+		if err := patiently(func() error { return d.readable(ctx, e) }); err != nil {
 			wrong = append(wrong, fmt.Errorf("%s: %w", e.token, err))
 		}
 	}
@@ -263,6 +264,20 @@ func (d *Diary) verify(ctx context.Context, from int) error {
 		}
 	}
 	return errors.Join(wrong...)
+}
+
+// patiently asks again when no answer came, as a reader does: a web server that has just
+// come back compiles every page first. An answer that is wrong stays so.
+func patiently(read func() error) error {
+	for tries := 1; ; tries++ {
+		err := read()
+		if _, refused := errors.AsType[*Refused](err); err == nil || refused || tries == 6 {
+			return err
+		}
+		if wait, ok := errors.AsType[net.Error](err); !ok || !wait.Timeout() {
+			return err
+		}
+	}
 }
 
 // readable fetches a post's page and its picture as a visitor.
