@@ -107,6 +107,15 @@ func drip(text string) func(net.Conn) {
 	}
 }
 
+// asked waits for a request first. An HTTP client takes an answer that is there before
+// its question for the rest of another.
+func asked(then func(net.Conn)) func(net.Conn) {
+	return func(conn net.Conn) {
+		conn.Read(make([]byte, 1000))
+		then(conn)
+	}
+}
+
 // say says one thing and waits for the end.
 func say(text string) func(net.Conn) {
 	return func(conn net.Conn) {

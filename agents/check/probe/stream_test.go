@@ -83,14 +83,13 @@ func TestStreams(t *testing.T) {
 		{"pgsql, other protocol", "pgsql", say("HTTP/1.0 400 Bad\r\n"), false, "this is no PostgreSQL server"},
 		{"pgsql, drip", "pgsql timeout=100ms", drip("R\x00\x00\x80\x00"), false, silent},
 
-		{"http, other protocol", "http", say("220 mail\r\n"), false, "malformed HTTP"},
+		{"http, other protocol", "http", asked(say("220 mail\r\n")), false, "malformed HTTP"},
 		{"http, hush", "http timeout=100ms", hush, false, silent},
-		{"http, drip of headers", "http timeout=100ms", drip("HTTP/1.1 200 OK\r\nX: "), false, silent},
-		{"http, drip of a body", "http timeout=100ms", drip("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"), false, silent},
-		{"http, short body", "http", func(c net.Conn) {
-			c.Read(make([]byte, 1000))
+		{"http, drip of headers", "http timeout=100ms", asked(drip("HTTP/1.1 200 OK\r\nX: ")), false, silent},
+		{"http, drip of a body", "http timeout=100ms", asked(drip("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")), false, silent},
+		{"http, short body", "http", asked(func(c net.Conn) {
 			c.Write([]byte("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"))
-		}, false, "closed the connection"},
+		}), false, "closed the connection"},
 		{"https, hush", "https timeout=100ms", hush, false, silent},
 		{"https, drip", "https timeout=100ms", drip("\x16\x03\x03\x3f\xff"), false, silent},
 		{"https, plain", "https", say("HTTP/1.1 400 Bad\r\n\r\n"), false, "HTTP"},
