@@ -62,6 +62,21 @@ func expected(dir string, c Case) (Outputs, error) {
 // program runs crm_simulate: nil is our own, in this process; else the named one.
 type program []string
 
+// find names a program so that it is found from every directory: each case runs in its own.
+func find(words []string) (program, error) {
+	if len(words) == 0 {
+		return nil, nil
+	}
+	path, err := exec.LookPath(words[0])
+	if err == nil {
+		path, err = filepath.Abs(path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the program to measure: %w (remedy: make build)", err)
+	}
+	return append(program{path}, words[1:]...), nil
+}
+
 // runCase runs a case as the suite's driver does: once for the summary, once for scores,
 // drawing and graph.
 func (p program) runCase(ctx context.Context, dir string, c Case, scratch string, timeout time.Duration) (Outputs, error) {

@@ -62,9 +62,9 @@ func run(ctx context.Context, args []string) error {
 		return fmt.Errorf("no scheduler cases: %w", err)
 	}
 	cases = slices.DeleteFunc(cases, func(c Case) bool { return *only != "" && c.Area != *only })
-	var p program
-	if *command != "" {
-		p = strings.Fields(*command)
+	p, err := find(strings.Fields(*command))
+	if err != nil {
+		return err
 	}
 	start := time.Now()
 	results, err := measure(ctx, p, *dir, cases, *jobs, *timeout, *keep)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -83,6 +84,30 @@ func TestMeasures(t *testing.T) {
 		if got := strings.Join(fails, " "); got != c.fails {
 			t.Errorf("changed %s: fails %q, want %q", c.what, got, c.fails)
 		}
+	}
+}
+
+// A program given by a relative path runs in every case's directory; one that is missing
+// is an error, not a score of nothing.
+func TestFind(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "bin"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "bin", "tool"), []byte("#!/bin/sh\necho $1\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(dir)
+	p, err := find([]string{"bin/tool", "said"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if code := p.call(t.Context(), t.TempDir(), time.Minute, &out, &out, nil); code != 0 || out.String() != "said\n" {
+		t.Errorf("status %d, %q", code, out.String())
+	}
+	if _, err := find([]string{"bin/nosuch"}); err == nil {
+		t.Error("a missing program is no error")
 	}
 }
 
