@@ -8,7 +8,9 @@ import (
 	"syscall"
 
 	"github.com/vishvananda/netlink"
+
 	"golang.org/x/sys/unix"
+	"systole/agents/internal/addrs"
 )
 
 const loopback = "lo"
@@ -16,36 +18,13 @@ const loopback = "lo"
 // lifetimeForever is INFINITY_LIFE_TIME of IFA_CACHEINFO.
 const lifetimeForever = 1<<32 - 1
 
-func family(ip netip.Addr) int {
-	if ip.Is4() {
-		return netlink.FAMILY_V4
-	}
-	return netlink.FAMILY_V6
-}
-
-// dump repeats a netlink dump that a change has interrupted; the last answer is
-// taken as it is, since there may always be another change.
-func dump[T any](list func() ([]T, error)) ([]T, error) {
-	for range 5 {
-		all, err := list()
-		if !errors.Is(err, netlink.ErrDumpInterrupted) {
-			return all, err
-		}
-	}
-	all, err := list()
-	if errors.Is(err, netlink.ErrDumpInterrupted) {
-		return all, nil
-	}
-	return all, err
-}
-
 // holders are the devices that have the address.
 func holders(ip netip.Addr) (devices []string, err error) {
-	addrs, err := dump(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, family(ip)) })
+	held, err := addrs.Dump(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, addrs.Family(ip)) })
 	if err != nil {
 		return nil, fmt.Errorf("list addresses: %w", err)
 	}
-	for _, a := range addrs {
+	for _, a := range held {
 		if have, ok := netip.AddrFromSlice(a.IP); !ok || have.Unmap() != ip {
 			continue
 		}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
+
+	"systole/agents/internal/addrs"
 )
 
 // settle is how long nothing must be left before the address goes: until then the
@@ -83,7 +85,7 @@ func (c config) busy(s *netlink.Socket) bool {
 func (c config) connections() (int, error) {
 	n := 0
 	for _, f := range []uint8{netlink.FAMILY_V4, netlink.FAMILY_V6} {
-		sockets, err := dump(func() ([]*netlink.Socket, error) { return netlink.SocketDiagTCP(f) })
+		sockets, err := addrs.Dump(func() ([]*netlink.Socket, error) { return netlink.SocketDiagTCP(f) })
 		if err != nil {
 			return 0, fmt.Errorf("list TCP connections: %w", err)
 		}

@@ -10,7 +10,9 @@ import (
 	"syscall"
 
 	"github.com/vishvananda/netlink"
+
 	"golang.org/x/sys/unix"
+	"systole/agents/internal/addrs"
 )
 
 // Behind a masquerading director every reply must pass it again. Two ways:
@@ -80,7 +82,7 @@ func (c config) routes(device string) ([]netlink.Route, error) {
 	}
 	via := netlink.Route{
 		LinkIndex: link.Attrs().Index, Gw: c.gateway.AsSlice(), Protocol: ownProtocol,
-		Table: unix.RT_TABLE_MAIN, Family: family(c.gateway), Flags: int(netlink.FLAG_ONLINK),
+		Table: unix.RT_TABLE_MAIN, Family: addrs.Family(c.gateway), Flags: int(netlink.FLAG_ONLINK),
 	}
 	bits := c.gateway.BitLen()
 	if len(c.ports) > 0 {
@@ -105,7 +107,7 @@ func (c config) rules() []netlink.Rule {
 	for _, port := range c.ports {
 		for _, proto := range []int{unix.IPPROTO_TCP, unix.IPPROTO_UDP} {
 			r := netlink.NewRule()
-			r.Family, r.Table, r.Priority, r.Protocol = family(c.gateway), table(c.gateway), rulePriority, ownProtocol
+			r.Family, r.Table, r.Priority, r.Protocol = addrs.Family(c.gateway), table(c.gateway), rulePriority, ownProtocol
 			r.IifName, r.IPProto, r.Sport = loopback, proto, netlink.NewRulePortRange(port, port)
 			rs = append(rs, *r)
 		}
@@ -186,8 +188,8 @@ func (c config) routesThere() ([]netlink.Route, error) {
 		in = table(c.gateway)
 	}
 	filter := &netlink.Route{Table: in, Protocol: ownProtocol, Gw: c.gateway.AsSlice()}
-	routes, err := dump(func() ([]netlink.Route, error) {
-		return netlink.RouteListFiltered(family(c.gateway), filter, netlink.RT_FILTER_TABLE|netlink.RT_FILTER_PROTOCOL|netlink.RT_FILTER_GW)
+	routes, err := addrs.Dump(func() ([]netlink.Route, error) {
+		return netlink.RouteListFiltered(addrs.Family(c.gateway), filter, netlink.RT_FILTER_TABLE|netlink.RT_FILTER_PROTOCOL|netlink.RT_FILTER_GW)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list routes: %w", err)
@@ -196,7 +198,7 @@ func (c config) routesThere() ([]netlink.Route, error) {
 }
 
 func (c config) rulesThere() ([]netlink.Rule, error) {
-	rules, err := dump(func() ([]netlink.Rule, error) { return netlink.RuleList(family(c.gateway)) })
+	rules, err := addrs.Dump(func() ([]netlink.Rule, error) { return netlink.RuleList(addrs.Family(c.gateway)) })
 	if err != nil {
 		return nil, fmt.Errorf("list routing rules: %w", err)
 	}

@@ -8,7 +8,9 @@ import (
 	"syscall"
 
 	"github.com/vishvananda/netlink"
+
 	"golang.org/x/sys/unix"
+	"systole/agents/internal/addrs"
 )
 
 const loopback = "lo"
@@ -23,37 +25,15 @@ func (p place) device() string       { return p.link.Attrs().Name }
 func (p place) hw() net.HardwareAddr { return p.link.Attrs().HardwareAddr }
 func (p place) index() int           { return p.link.Attrs().Index }
 func (p place) ethernet() bool       { return len(p.hw()) == 6 && p.device() != loopback }
-func family(ip netip.Addr) int {
-	if ip.Is4() {
-		return netlink.FAMILY_V4
-	}
-	return netlink.FAMILY_V6
-}
-
-// dump repeats a netlink dump that a change has interrupted; the last answer is
-// taken as it is, since there may always be another change.
-func dump[T any](list func() ([]T, error)) ([]T, error) {
-	for range 5 {
-		all, err := list()
-		if !errors.Is(err, netlink.ErrDumpInterrupted) {
-			return all, err
-		}
-	}
-	all, err := list()
-	if errors.Is(err, netlink.ErrDumpInterrupted) {
-		return all, nil
-	}
-	return all, err
-}
 
 // locate finds the address on the machine: on the nic if one is configured,
 // else on any device but lo.
 func (c config) locate() (place, bool, error) {
-	addrs, err := dump(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, family(c.ip)) })
+	held, err := addrs.Dump(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, addrs.Family(c.ip)) })
 	if err != nil {
 		return place{}, false, fmt.Errorf("list addresses: %w", err)
 	}
-	for _, a := range addrs {
+	for _, a := range held {
 		if ip, ok := netip.AddrFromSlice(a.IP); !ok || ip.Unmap() != c.ip {
 			continue
 		}
@@ -88,7 +68,7 @@ func (c config) destine() (place, error) {
 		}
 		p.link = link
 	}
-	routes, err := dump(func() ([]netlink.Route, error) { return netlink.RouteList(p.link, family(c.ip)) })
+	routes, err := addrs.Dump(func() ([]netlink.Route, error) { return netlink.RouteList(p.link, addrs.Family(c.ip)) })
 	if err != nil {
 		return p, fmt.Errorf("list routes: %w", err)
 	}
