@@ -16,18 +16,16 @@ func Family(ip netip.Addr) int {
 	return netlink.FAMILY_V6
 }
 
-// Dump repeats a netlink dump that a change has interrupted; the last answer is
-// taken as it is, since there may always be another change.
-func Dump[T any](list func() ([]T, error)) ([]T, error) {
-	for range 5 {
-		all, err := list()
-		if !errors.Is(err, netlink.ErrDumpInterrupted) {
+// mostTries is far more often than anything changes addresses while one list is read.
+const mostTries = 20
+
+// Dump repeats a netlink dump that a change has interrupted. A list that stays incomplete
+// is an error: what is missing in it may be there, and must not count as stopped.
+func Dump[T any](list func() ([]T, error)) (all []T, err error) {
+	for range mostTries {
+		if all, err = list(); !errors.Is(err, netlink.ErrDumpInterrupted) {
 			return all, err
 		}
 	}
-	all, err := list()
-	if errors.Is(err, netlink.ErrDumpInterrupted) {
-		return all, nil
-	}
-	return all, err
+	return nil, err
 }
