@@ -61,7 +61,10 @@ func (d *director) entitled(office context.Context, target string) bool {
 	return d.n.silent(target)
 }
 
-// deaf says whether fewer than a majority of the voters beat within the detection time.
+// deaf says whether fewer than a majority of the voters beat in the last half of the
+// detection time. Half: when all datagrams stop, the last beats of all came within some
+// two beats of each other, and the first node to be silent for the whole time must find
+// the others as doubtful; a living one would have to lose four beats in a row for that.
 func (n *Node) deaf() bool {
 	voters, heard := 0, 0
 	for _, s := range n.store.Servers() {
@@ -69,7 +72,7 @@ func (n *Node) deaf() bool {
 			continue
 		}
 		voters++
-		if s.Node == n.cfg.Name || !n.silent(s.Node) {
+		if s.Node == n.cfg.Name || !n.silentFor(s.Node, n.cfg.Timing.DetectWithin/2) {
 			heard++
 		}
 	}
@@ -254,13 +257,16 @@ func (b backend) ConfirmFence(ctx context.Context, target string) error {
 }
 
 // silent says whether the DC has not heard a node for the detection time.
-func (n *Node) silent(node string) bool {
+func (n *Node) silent(node string) bool { return n.silentFor(node, n.cfg.Timing.DetectWithin) }
+
+// silentFor says whether the DC has not heard a node for the time given.
+func (n *Node) silentFor(node string, span time.Duration) bool {
 	heard := n.heard.Load()
 	if heard == nil {
 		return false
 	}
 	h, ok := (*heard)[node]
-	return !ok || h.silent >= n.cfg.Timing.DetectWithin
+	return !ok || h.silent >= span
 }
 
 func (b backend) FenceHistory(ctx context.Context, target string) ([]api.FenceEvent, error) {
