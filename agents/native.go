@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"systole/agents/guard"
 	"systole/agents/httpd"
 	"systole/agents/ipvs"
+	"systole/agents/ipvs/control"
 	"systole/agents/mysql"
 	"systole/agents/nfs"
 	"systole/agents/nginx"
@@ -36,7 +38,7 @@ func natives(cfg Config) map[string]resources.Agent {
 		"Delay":      dummy.New("Delay", dummies),
 		"Dummy":      dummy.New("Dummy", dummies),
 		"Filesystem": filesystem.New(filesystem.Config{Lease: cfg.Lease, Log: cfg.Log}),
-		"IPaddr2":    vip.New(vip.Config{Lease: cfg.Lease, Guard: cfg.Guard, Log: cfg.Log, Alone: cfg.alone}),
+		"IPaddr2":    vip.New(vip.Config{Lease: cfg.Lease, Guard: cfg.Guard, Log: cfg.Log, Alone: cfg.alone, Leaving: quiesce(cfg.OCF)}),
 		"IPsrcaddr":  route.Source{},
 		"Route":      route.Route{},
 		"Stateful":   dummy.New("Stateful", dummies),
@@ -111,6 +113,11 @@ func director(c ocf.Config) ipvs.Config {
 		Dir: c.RscTmp, Score: scorer(c),
 		Feed: []string{filepath.Join(sbin, "crm"), "lvs", "feed"}, FeedEnv: append([]string{"PATH=" + sbin + ":/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}, c.Env...),
 	}
+}
+
+// quiesce tells the directors of this machine that an address is about to leave.
+func quiesce(c ocf.Config) func(context.Context, netip.Addr) {
+	return func(ctx context.Context, a netip.Addr) { control.Quiesced(ctx, c.RscTmp, a) }
 }
 
 // childEnv names the child process this program is to be.

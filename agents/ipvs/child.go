@@ -51,7 +51,7 @@ func child(log *slog.Logger) error {
 	defer handle.Close()
 	path := control.Record(dir, resource)
 	k := newKeeper(resource, path, handle, log.With("rsc", resource))
-	k.synced = kernel.CountSynced
+	k.synced, k.connections = kernel.CountSynced, kernel.Connections
 	r, err := readRecord(path)
 	if err != nil {
 		return err

@@ -38,14 +38,16 @@ const (
 
 // keeper keeps the kernel as the director decides. Run's goroutine owns it.
 type keeper struct {
-	resource   string
-	recordPath string
-	kernel     kernelTable
-	sysctls    sysctls
-	synced     func() (int, error) // connections that came from the active director
-	runner     *runner.Runner
-	log        *slog.Logger
-	began      time.Time
+	resource    string
+	recordPath  string
+	kernel      kernelTable
+	sysctls     sysctls
+	synced      func() (int, error) // connections that came from the active director
+	connections func() ([]table.Connection, error)
+	quietUntil  time.Time // no new connections before
+	runner      *runner.Runner
+	log         *slog.Logger
+	began       time.Time
 
 	group sync.WaitGroup // of what run starts
 
@@ -205,6 +207,8 @@ func (k *keeper) do(ctx context.Context, r control.Request) error {
 			return fmt.Errorf("weight %d: give 0 to %d", r.Weight, table.MaxWeight)
 		}
 		return k.setOwn(r.Server, r.Service, director.Weight{Set: true, N: r.Weight})
+	case control.Quiesce:
+		return k.quiesce(r.Address)
 	case control.Stop:
 		return k.stop()
 	}

@@ -155,14 +155,20 @@ func keep(t *testing.T, test func(d *desk)) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &desk{T: t, kernel: &fakeKernel{}, dir: dir, dead: map[string]bool{}}
 		for _, p := range []string{"net/ipv4/ip_forward", "net/ipv4/vs/backup_only", "net/ipv4/vs/sync_threshold", "net/ipv4/vs/expire_quiescent_template", "net/ipv4/conf/eth0/send_redirects"} {
-			file := filepath.Join(dir, "sys", p)
-			if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte("0\n"), 0o644)); err != nil {
-				t.Fatal(err)
-			}
+			d.put(p, "0")
 		}
 		d.begin()
 		test(d)
 	})
+}
+
+// put makes a kernel setting.
+func (d *desk) put(path, value string) {
+	d.Helper()
+	file := filepath.Join(d.dir, "sys", path)
+	if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(value+"\n"), 0o644)); err != nil {
+		d.Fatal(err)
+	}
 }
 
 // begin starts a keeper as a new process would: with what the last one left.

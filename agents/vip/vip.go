@@ -28,6 +28,9 @@ type Config struct {
 	Lease resources.Lease        // nil means always
 	Guard resources.AddressGuard // nil means there is none
 	Log   *slog.Logger           // nil discards
+	// Leaving, if any, is told of an address before it leaves the device: what hands on
+	// connections in its name takes no new ones. It must be quick.
+	Leaving func(context.Context, netip.Addr)
 	// Alone makes a start send all its announcements before it ends, closer
 	// together: this process ends with it.
 	Alone bool
@@ -196,6 +199,9 @@ func (a *Agent) stop(ctx context.Context, c config) error {
 		return err
 	}
 	if there {
+		if a.cfg.Leaving != nil {
+			a.cfg.Leaving(ctx, c.ip)
+		}
 		if c.lvs && p.device() != loopback && c.keepsQuiet() {
 			if err := c.moveToLoopback(); err != nil {
 				return err

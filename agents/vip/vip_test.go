@@ -80,7 +80,9 @@ func addresses(dev string) (ips []string) {
 
 func newRig(t *testing.T) *rig {
 	r := &rig{t: t, w: nstest.NewWire(t)}
-	r.a = New(Config{Lease: &r.lease, Guard: &r.guard})
+	r.a = New(Config{Lease: &r.lease, Guard: &r.guard, Leaving: func(_ context.Context, addr netip.Addr) {
+		r.guard.calls = append(r.guard.calls, fmt.Sprintf("leaving %v there=%v", addr, present(r.w.Near, addr.String())))
+	}})
 	t.Cleanup(r.a.Close)
 	return r
 }
@@ -125,7 +127,8 @@ func TestLife(t *testing.T) {
 		r.run(resources.ActionStop, resources.OK, ip)
 		r.run(resources.ActionMonitor, resources.NotRunning, ip)
 		near := r.w.Near + " " + addr
-		want := []string{"protect " + near + " there=false", "protect " + near + " there=true", "release " + near + " there=false"}
+		want := []string{"protect " + near + " there=false", "protect " + near + " there=true",
+			"leaving " + addr + " there=true", "release " + near + " there=false"}
 		if !slices.Equal(r.guard.calls, want) {
 			t.Errorf("guard was asked\n%s\nwant\n%s", strings.Join(r.guard.calls, "\n"), strings.Join(want, "\n"))
 		}

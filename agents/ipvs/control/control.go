@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -66,6 +67,7 @@ const (
 	Drain     Verb = "drain"     // Server, Service
 	Undrain   Verb = "undrain"   // back to the configured weight, too
 	SetWeight Verb = "weight"    // Server, Service, Weight
+	Quiesce   Verb = "quiesce"   // Address is about to leave: no new connections
 	Stop      Verb = "stop"      // undoes everything and ends
 )
 
@@ -78,9 +80,10 @@ type Request struct {
 	Wait time.Duration `json:"wait,omitempty"`
 	// Server is an address ("10.0.0.11:80", or without the port: all of them) or the name of
 	// a node; Service limits it to one service ("tcp 192.0.2.10:80").
-	Server  string `json:"server,omitempty"`
-	Service string `json:"service,omitempty"`
-	Weight  int    `json:"weight,omitempty"`
+	Server  string     `json:"server,omitempty"`
+	Service string     `json:"service,omitempty"`
+	Weight  int        `json:"weight,omitempty"`
+	Address netip.Addr `json:"address,omitzero"`
 }
 
 // Answer is one line back.
