@@ -14,16 +14,21 @@ const (
 	// hooksWaiting bounds the queue: 200 services of 10 servers that all change at
 	// once, twice. What comes above is dropped, and said.
 	hooksWaiting = 4400
+	// lastHooks is for what waits when the director stops. It has to leave time of
+	// the operation's own, or a program that hangs would fail the stop.
+	lastHooks = 10 * time.Second
 )
 
 // hooks runs programs one after the other, outside of the keeper's loop.
 type hooks struct {
-	queue chan director.Hook
-	say   func(string)
+	queue   chan director.Hook
+	done    chan struct{} // closed by run
+	say     func(string)
+	program func(context.Context, director.Hook) error // runs one
 }
 
 func newHooks(say func(string)) *hooks {
-	return &hooks{queue: make(chan director.Hook, hooksWaiting), say: say}
+	return &hooks{queue: make(chan director.Hook, hooksWaiting), done: make(chan struct{}), say: say, program: runHook}
 }
 
 func (h *hooks) add(hook director.Hook) {
@@ -34,28 +39,42 @@ func (h *hooks) add(hook director.Hook) {
 	}
 }
 
-// run runs what is added until ctx is done.
+// run runs what is added until ctx is done, or all of it is after [hooks.finish].
 func (h *hooks) run(ctx context.Context) {
+	defer close(h.done)
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case hook := <-h.queue:
-			h.once(ctx, hook)
+		case hook, more := <-h.queue:
+			if !more {
+				return
+			}
+			if err := h.program(ctx, hook); err != nil {
+				h.say(fmt.Sprintf("%s: %v", hook.Argv[0], err))
+			}
 		}
 	}
 }
 
-func (h *hooks) once(ctx context.Context, hook director.Hook) {
+// finish waits for what was added, but not long. Nothing may be added after it.
+func (h *hooks) finish(limit time.Duration) {
+	close(h.queue)
+	select {
+	case <-h.done:
+	case <-time.After(limit):
+		h.say(fmt.Sprintf("the programs for changes took more than %v when the director stopped: ended", limit))
+	}
+}
+
+func runHook(ctx context.Context, hook director.Hook) error {
 	ctx, cancel := context.WithTimeout(ctx, hookTimeout)
 	defer cancel()
 	exit, err := process.Run(ctx, process.Command{Path: hook.Argv[0], Args: hook.Argv[1:], Env: environ(hook)})
 	if err == nil && exit.Code != 0 {
 		err = fmt.Errorf("exit %d: %s", exit.Code, exit.Text())
 	}
-	if err != nil {
-		h.say(fmt.Sprintf("%s: %v", hook.Argv[0], err))
-	}
+	return err
 }
 
 // environ tells a hook what happened.

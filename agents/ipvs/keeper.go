@@ -134,6 +134,7 @@ func (k *keeper) run(ctx context.Context) error {
 		}
 		k.answerWaiting(time.Now())
 	}
+	k.hooks.finish(lastHooks)
 	return nil
 }
 

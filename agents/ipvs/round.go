@@ -299,7 +299,8 @@ func (k *keeper) measure(now time.Time) error {
 	return err
 }
 
-// stop undoes everything. A standby's daemon goes after its services.
+// stop undoes everything. A standby's daemon goes after its services. Programs
+// for what ends by it run when the answer is out.
 func (k *keeper) stop() error {
 	entries, err := k.kernel.Services()
 	if err != nil {
@@ -307,6 +308,9 @@ func (k *keeper) stop() error {
 	}
 	if err := k.program(nil, entries); err != nil {
 		return err
+	}
+	for _, h := range k.director.End(k.cfg) {
+		k.hooks.add(h)
 	}
 	k.setup.Sync, k.cfg.Virtuals = nil, nil
 	if err := k.keepDaemons(0); err != nil {

@@ -47,6 +47,9 @@ type Virtual struct {
 	Quorum, Hysteresis int
 	// QuorumUp and QuorumDown are programs run at the change, as argv.
 	QuorumUp, QuorumDown []string
+	// Omega has a director that ends by plan, by a stop or a demotion, tell QuorumDown and
+	// its servers' NotifyDown what was told up.
+	Omega bool
 	// Panic is a share in percent: when fewer servers are alive, health is
 	// not believed and all of them serve. 0 believes always; PanicLast, the default
 	// without a sorry server, does not believe that all are dead.

@@ -18,7 +18,7 @@ const shop = `
 # the shop
 timeouts tcp=900 tcpfin=2min
 sysctl net.ipv4.vs.sloppy_tcp=1 net.ipv4.vs.sync_threshold="3 50"
-virtual tcp 192.0.2.10:80 scheduler=wrr forward=dr persistent=50 netmask=24 quorum=2 hysteresis=1 quorum-up="/bin/echo up" # first
+virtual tcp 192.0.2.10:80 scheduler=wrr forward=dr persistent=50 netmask=24 quorum=2 hysteresis=1 quorum-up="/bin/echo up" omega # first
   check http path=/health status=200
   real 10.0.0.11:80 weight=2 node=web-1 upper=100 lower=50
   real 10.0.0.12 on-failure=inhibit notify-down=/bin/true
@@ -40,7 +40,7 @@ func TestParse(t *testing.T) {
 		t.Errorf("sysctls %v", c.Sysctls)
 	}
 	v := c.Virtuals[0]
-	if v.Line != 5 || v.Quorum != 2 || v.Hysteresis != 1 || v.Mask != 0xffffff00 || v.Persistent != 50*time.Second || !cmp.Equal(v.QuorumUp, []string{"/bin/echo", "up"}) || v.Panic != 0 {
+	if v.Line != 5 || v.Quorum != 2 || v.Hysteresis != 1 || v.Mask != 0xffffff00 || v.Persistent != 50*time.Second || !v.Omega || !cmp.Equal(v.QuorumUp, []string{"/bin/echo", "up"}) || v.Panic != 0 {
 		t.Errorf("the first service: %+v", v)
 	}
 	if r := v.Reals[0]; r.Line != 7 || r.Node != "web-1" || r.Weight != 2 || r.Upper != 100 || len(r.Checks) != 1 || r.Checks[0].Kind != check.HTTP {

@@ -96,6 +96,10 @@ var virtualOptions = []option{
 		v.QuorumDown, err = argv(s)
 		return err
 	})},
+	{"omega", true, "also run quorum-down, and notify-down of its servers, when the director is stopped or demoted by plan", on(func(v *virtual, s string) (err error) {
+		v.Omega, err = resources.ParseBool(s)
+		return err
+	})},
 	{"panic", false, "share of living servers in percent below which checks are not believed and all servers serve; off; last (default without a sorry server): only never take the last one", on(func(v *virtual, s string) (err error) {
 		v.panicSet = true
 		switch s {

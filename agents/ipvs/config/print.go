@@ -57,6 +57,7 @@ func (v Virtual) write(b *strings.Builder) {
 	w.option("hysteresis", fmt.Sprint(v.Hysteresis), v.Hysteresis != 0)
 	w.option("quorum-up", strings.Join(v.QuorumUp, " "), len(v.QuorumUp) > 0)
 	w.option("quorum-down", strings.Join(v.QuorumDown, " "), len(v.QuorumDown) > 0)
+	w.option("omega", "yes", v.Omega)
 	switch {
 	case v.Panic == PanicLast:
 		w.option("panic", "last", v.Sorry != nil)

@@ -86,18 +86,43 @@ func (d *Director) Decide(in Inputs) Decision {
 	for _, e := range in.Kernel {
 		kernel[e.Key] = e
 	}
-	if in.Active && !d.active {
-		d.quorum, d.up = nil, nil // hooks hear of everything anew
-	}
-	d.active = in.Active
-	next := Director{quorum: map[table.Key]bool{}, up: map[ServerID]bool{}, leaving: map[ServerID]time.Time{}, active: in.Active}
 	dec := Decision{Ready: true}
+	switch {
+	case in.Active && !d.active:
+		d.quorum, d.up = nil, nil // hooks hear of everything anew
+	case !in.Active:
+		dec.Hooks = d.End(in.Config)
+	}
+	next := Director{quorum: map[table.Key]bool{}, up: map[ServerID]bool{}, leaving: map[ServerID]time.Time{}, active: in.Active}
 	for _, v := range in.Config.Virtuals {
 		s := service{cfg: v, in: in, kernel: kernel[v.Key], before: d, next: &next, dec: &dec}
 		s.decide()
 	}
 	*d = next
 	return dec
+}
+
+// End makes the hooks of a director that forwards no more, by plan: services that
+// want it hear that what was up is down.
+func (d *Director) End(c config.Config) (hooks []Hook) {
+	if !d.active {
+		return nil
+	}
+	d.active = false
+	for _, v := range c.Virtuals {
+		if !v.Omega {
+			continue
+		}
+		for _, r := range v.Reals {
+			if len(r.NotifyDown) > 0 && d.up[ServerID{v.Key, r.Addr}] {
+				hooks = append(hooks, Hook{Argv: r.NotifyDown, Virtual: v.Key, Server: r.Addr})
+			}
+		}
+		if len(v.QuorumDown) > 0 && d.quorum[v.Key] {
+			hooks = append(hooks, Hook{Argv: v.QuorumDown, Virtual: v.Key})
+		}
+	}
+	return hooks
 }
 
 // service is the decision about one virtual service.

@@ -234,6 +234,42 @@ func TestLeaving(t *testing.T) {
 	s.want("1=1")
 }
 
+// A director that ends by plan tells that what it told up is down, once, and only where asked to.
+func TestOmega(t *testing.T) {
+	const hooks = " quorum-up=/q-up quorum-down=/q-down; check tcp; real 10.0.0.1 notify-down=/down-1; real 10.0.0.2 notify-down=/down-2; "
+	s := newSite(t, "virtual tcp 192.0.2.10:80 panic=off omega"+hooks+"virtual tcp 192.0.2.10:81 panic=off"+hooks)
+	told := func(hooks []Hook) string {
+		var names []string
+		for _, h := range hooks {
+			names = append(names, fmt.Sprint(h.Argv[0], " ", h.Virtual, " ", h.Up))
+		}
+		return strings.Join(names, ", ")
+	}
+	s.say(check.Up, ".1")
+	s.say(check.Down, ".2")
+	s.decide()
+	s.in.Active = false
+	want := "/down-1 tcp 192.0.2.10:80 false, /q-down tcp 192.0.2.10:80 false"
+	if _, dec := s.decide(); told(dec.Hooks) != want {
+		t.Errorf("demoted: %s, want %s", told(dec.Hooks), want)
+	}
+	if _, dec := s.decide(); told(dec.Hooks) != "" || told(s.d.End(s.in.Config)) != "" {
+		t.Errorf("a standby tells something: %s", told(dec.Hooks))
+	}
+	s.in.Active = true
+	if _, dec := s.decide(); !strings.Contains(told(dec.Hooks), "/q-up tcp 192.0.2.10:80 true") {
+		t.Errorf("promoted: %s", told(dec.Hooks))
+	}
+	if got := told(s.d.End(s.in.Config)); got != want {
+		t.Errorf("stopped: %s, want %s", got, want)
+	}
+	s.say(check.Down, ".1")
+	s.decide()
+	if got := told(s.d.End(s.in.Config)); got != "" {
+		t.Errorf("all was down: %s", got)
+	}
+}
+
 func TestHooksOfServers(t *testing.T) {
 	s := newSite(t, "virtual tcp 192.0.2.10:80 panic=off; real 10.0.0.1 notify-up=/up notify-down=/down")
 	told := func() string {

@@ -269,11 +269,7 @@ func confine(c *importer.Config, rsc string, sites []*site) {
 
 func (a address) object(id, device string) importer.Object {
 	words := []string{"ocf:systole:IPaddr2", importer.Break, "params", importer.Set("ip", a.ip.String())}
-	bits := a.bits
-	if bits < 0 {
-		bits = a.ip.BitLen()
-	}
-	words = append(words, fmt.Sprintf("cidr_netmask=%d", bits))
+	words = append(words, fmt.Sprintf("cidr_netmask=%d", a.bits))
 	if device = cmp.Or(a.device, device); device != "" {
 		words = append(words, importer.Set("nic", device))
 	}
@@ -282,6 +278,9 @@ func (a address) object(id, device string) importer.Object {
 	}
 	if a.label != "" {
 		words = append(words, importer.Set("iflabel", a.label))
+	}
+	if a.preferred != "" {
+		words = append(words, importer.Set("preferred_lft", a.preferred))
 	}
 	return importer.Object{Kind: "primitive", ID: id, Words: append(words, importer.Break, "op monitor", "interval=5s", "timeout=20s")}
 }

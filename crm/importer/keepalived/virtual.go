@@ -239,7 +239,7 @@ func virtualKeywords(v *virtual) keywords {
 	k["hysteresis"] = number(&v.hysteresis)
 	k["quorum_up"] = v.hook("quorum-up")
 	k["quorum_down"] = v.hook("quorum-down")
-	k["omega"] = note("when the director stops, quorum-down is not run: the service goes on with the other director")
+	k["omega"] = keep(func(*translator, *statement) { v.options = importer.With(v.options, "omega=yes") })
 	k["ha_suspend"] = note("the director runs, and checks, only where its address is")
 	k["sorry_server"] = keep(func(_ *translator, s *statement) { v.sorry = s })
 	k["sorry_server_inhibit"] = note("the sorry server is in the table only while it is needed")

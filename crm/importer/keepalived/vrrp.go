@@ -24,10 +24,11 @@ type instance struct {
 // address is a line of virtual_ipaddress.
 type address struct {
 	ip        netip.Addr
-	bits      int // -1: all of them, as keepalived has it
+	bits      int
 	device    string
 	label     string
 	broadcast string
+	preferred string // preferred_lft; "": the agent's default
 }
 
 // route is a line of virtual_routes.
@@ -144,7 +145,11 @@ func (t *translator) addressBlock(s *statement, i *instance) {
 	}
 }
 
-// address reads ADDR[/LEN] [brd X] [dev IF] [scope S] [label L].
+// noSource is the preferred_lft of an IPv6 address that the machine's own connections do
+// not begin with: keepalived's default for a /128 (keepalived.conf(5)).
+const noSource = "0"
+
+// address reads ADDR[/LEN] [brd X] [dev IF] [scope S] [label L] [preferred_lft N].
 func (t *translator) address(s *statement) (a address, problem string) {
 	words := s.words
 	spec, bits, hasBits := strings.Cut(words[0], "/")
@@ -152,13 +157,16 @@ func (t *translator) address(s *statement) (a address, problem string) {
 	if err != nil || ip.Zone() != "" {
 		return a, strconv.Quote(words[0]) + " is not an address"
 	}
-	a = address{ip: ip.Unmap(), bits: -1}
+	a = address{ip: ip.Unmap(), bits: ip.Unmap().BitLen()}
 	if hasBits {
 		n, err := strconv.Atoi(bits)
 		if err != nil || n < 0 || n > a.ip.BitLen() {
 			return a, strconv.Quote(bits) + " is not a prefix length"
 		}
 		a.bits = n
+	}
+	if a.ip.Is6() && a.bits == a.ip.BitLen() {
+		a.preferred = noSource
 	}
 	for i := 1; i < len(words); i++ {
 		value := ""
@@ -179,7 +187,20 @@ func (t *translator) address(s *statement) (a address, problem string) {
 			if value != "global" {
 				t.report.Changed(s.at, "the scope of the address is chosen by its kind")
 			}
-		case "home", "mngtmpaddr", "noprefixroute", "-nodad", "autojoin", "no_track", "track_group", "preferred_lft", "use_vmac":
+		case "preferred_lft":
+			switch _, err := strconv.ParseUint(value, 10, 32); {
+			case err != nil && value != "forever":
+				return a, strconv.Quote(value) + " is no preferred lifetime: write seconds or forever"
+			case a.ip.Is4():
+				t.report.Changed(s.at, "preferred_lft means something for IPv6 only")
+			default:
+				a.preferred = strings.TrimSuffix(value, "forever")
+			}
+		case "peer":
+			return a, "an address with a peer is not supported: the agent has addresses of networks"
+		case "track_group":
+			t.report.Changed(s.at, "%s is left to the address agent", words[i])
+		case "home", "mngtmpaddr", "noprefixroute", "-nodad", "autojoin", "no_track", "use_vmac":
 			t.report.Changed(s.at, "%s is left to the address agent", words[i])
 			continue
 		default:
