@@ -2,7 +2,9 @@ package lamp
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,23 +12,27 @@ import (
 
 	"systole/integration/lab"
 	"systole/integration/lab/stage"
+	"systole/integration/lab/story"
 )
 
 // example is the directory of the site's files.
 const example = "../../../conf/examples/ha-lamp"
 
-// address is the site's; the machines know the storage pair by the next one.
-const address = "10.77.0.100"
+// The site's address, and the one by which the machines know the storage pair.
+var address, storeAddress = netip.MustParseAddr("10.77.0.100"), netip.MustParseAddr("10.77.0.101")
 
 // site is the six machines.
 type site struct {
-	*stage.Cluster
+	story.Site
 	directors, webs, stores []*lab.Node
 }
 
 // newSite describes the machines; they have no power yet.
 func newSite(l *lab.Lab) (*site, error) {
-	s := &site{Cluster: &stage.Cluster{Lab: l}}
+	s := &site{Site: story.Site{
+		Cluster: &stage.Cluster{Lab: l}, Name: "HA LAMP on six machines", Address: address, Inner: []netip.Addr{storeAddress},
+		Services: []story.Service{story.Primary(), story.Mounted("/srv/site"), story.Process("mariadbd"), story.NFSServer(), story.Address(storeAddress)},
+	}}
 	add := func(part *[]*lab.Node, memory int, modules string, names ...string) {
 		for _, name := range names {
 			n := l.Node(name)
@@ -46,6 +52,7 @@ func newSite(l *lab.Lab) (*site, error) {
 		n.Disks = []string{disk}
 		n.Kernel = []string{"drbd.usermode_helper=/bin/true"}
 	}
+	s.Keepers, s.Repaired, s.Clean = s.stores, s.mirrored, s.clean
 	return s, nil
 }
 
@@ -56,29 +63,7 @@ const fencing = `primitive power stonith:fence_lab \
 property stonith-action=off stonith-timeout=60s
 `
 
-// steps are what the example's README has the administrator do on the machines of a
-// part before the cluster is formed.
-var steps = map[string]string{
-	"web": `install -D -m 644 files/nginx.conf /etc/systole/site/nginx.conf
-install -D -m 644 files/php-fpm.conf /etc/systole/site/php-fpm.conf
-cp -rL /usr/share/wordpress /srv/wordpress
-install -D -m 640 -g www-data files/wp-config.php /srv/wordpress/wp-config.php
-mkdir -p /srv/wordpress/wp-content/uploads /var/cache/nginx-site
-install -D -m 640 -g www-data files/wp-secrets.php /etc/systole/site/wp-secrets.php`,
-	"store": `install -D -m 644 files/my.cnf /etc/systole/site/my.cnf
-install -D -m 644 files/site.res /etc/drbd.d/site.res
-mkdir -p /srv/site
-drbdadm create-md --force site && drbdadm up site`,
-}
-
-// firstData makes the file system and the database, on one machine of the storage pair.
-const firstData = `drbdadm -- --clear-bitmap new-current-uuid site && drbdadm primary site
-mkfs.ext4 -q /dev/drbd0 && mount /dev/drbd0 /srv/site
-mkdir -p /srv/site/nfs && install -d -o www-data -g www-data /srv/site/uploads && install -d -o mysql -g mysql /srv/site/mysql
-mariadb-install-db --defaults-file=/etc/systole/site/my.cnf --auth-root-authentication-method=socket --skip-test-db
-umount /srv/site && drbdadm secondary site`
-
-// lab makes up for what these machines lack: their address space is too small for
+// quirks make up for what these machines lack: their address space is too small for
 // MariaDB's default, and DRBD must not ask its makers' server who uses it.
 const quirks = `echo innodb_buffer_pool_size_max=64M >> files/my.cnf
 echo 'global { usage-count no; }' > /etc/drbd.d/global_common.conf`
@@ -91,13 +76,9 @@ func (s *site) Build(ctx context.Context, say func(string, ...any)) error {
 		do   func(context.Context) error
 	}{
 		{"machines prepared", s.prepare},
-		{"file system and database made", func(ctx context.Context) error {
-			_, err := s.stores[0].Shell(ctx, firstData)
-			return err
-		}},
-		{"cluster formed", s.Cluster.Form},
+		{"cluster formed", s.Form},
 		{"fencing configured", func(ctx context.Context) error { return s.Configure(ctx, s.Nodes[0], fencing) }},
-		{"site configured", s.configure},
+		{"site configured", func(ctx context.Context) error { return stage.Step(ctx, s.Nodes[0], "crm -w -f site.crm") }},
 		{"database and user created", s.createDatabase},
 	} {
 		if err := step.do(ctx); err != nil {
@@ -108,19 +89,36 @@ func (s *site) Build(ctx context.Context, say func(string, ...any)) error {
 	return nil
 }
 
-// configure runs the example's script as an administrator does and waits until all is done.
-func (s *site) configure(ctx context.Context) error {
-	text, err := os.ReadFile(filepath.Join(example, "site.crm"))
+// prepare does on the machines what the README says in its first two steps.
+func (s *site) prepare(ctx context.Context) error {
+	readme, err := os.ReadFile(filepath.Join(example, "README.md"))
 	if err != nil {
 		return err
 	}
-	on := s.Nodes[0]
-	file, err := on.Write("site.crm", string(text), 0o644)
-	if err != nil {
+	web, err1 := stage.Steps(string(readme), "1. The web servers (both)")
+	store, err2 := stage.Steps(string(readme), "2. The storage pair")
+	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
-	_, err = on.Run(ctx, "crm", "-w", "-f", file)
-	return err
+	if len(web) != 1 || len(store) != 2 {
+		return fmt.Errorf("the README has %d blocks for the web servers and %d for the storage pair, not one and two", len(web), len(store))
+	}
+	if err := errors.Join(s.Hand(example, s.Nodes...), s.Lab.Boot(ctx)); err != nil {
+		return err
+	}
+	if err := s.Each(s.Nodes, func(n *lab.Node) error {
+		script := quirks
+		switch part, _, _ := strings.Cut(n.Name, "-"); part {
+		case "web":
+			script += "\n" + web[0]
+		case "store":
+			script += "\n" + store[0]
+		}
+		return stage.Step(ctx, n, script)
+	}); err != nil {
+		return err
+	}
+	return stage.Step(ctx, s.stores[0], store[1])
 }
 
 // createDatabase is done on the active machine of the storage pair.
@@ -151,49 +149,27 @@ func (s *site) activeStore(ctx context.Context) (*lab.Node, error) {
 	return nil, fmt.Errorf("no machine of the storage pair is active: %s", strings.TrimSpace(out))
 }
 
-// prepare brings the example's files to the machines and does what its README says.
-func (s *site) prepare(ctx context.Context) error {
-	files, err := os.ReadDir(filepath.Join(example, "files"))
+// mirrored tells whether the mirror is complete.
+func (s *site) mirrored(ctx context.Context) error {
+	out, err := s.stores[0].Shell(ctx, "grep -o 'ds:[A-Za-z/]*' /proc/drbd")
+	if err == nil && strings.TrimSpace(out) != "ds:UpToDate/UpToDate" {
+		err = fmt.Errorf("the mirror is not complete: %s", strings.TrimSpace(out))
+	}
+	return err
+}
+
+// clean asks the database and the file system themselves.
+func (s *site) clean(ctx context.Context) error {
+	store, err := s.activeStore(ctx)
 	if err != nil {
 		return err
 	}
-	if err := s.Lab.Boot(ctx); err != nil {
-		return err
+	out, err := store.Shell(ctx, "mariadb-check -S /run/mysqld/site.sock --silent wordpress")
+	if out = strings.TrimSpace(out); err != nil || out != "" {
+		return fmt.Errorf("database check: %s %w", out, err)
 	}
-	return s.each(s.Nodes, func(n *lab.Node) error {
-		part, _, _ := strings.Cut(n.Name, "-")
-		for _, f := range files {
-			text, err := os.ReadFile(filepath.Join(example, "files", f.Name()))
-			if err != nil {
-				return err
-			}
-			if _, err := n.Write("files/"+f.Name(), string(text), 0o644); err != nil {
-				return err
-			}
-		}
-		_, err := n.Shell(ctx, "set -e; cd /lab/"+n.Name+"\n"+quirks+"\n"+steps[part]) // a director needs none
-		return err
-	})
-}
-
-// each does the same on several machines at once and returns the first error.
-func (s *site) each(nodes []*lab.Node, do func(*lab.Node) error) error {
-	errs := make(chan error, len(nodes))
-	for _, n := range nodes {
-		go func() {
-			began := time.Now()
-			err := do(n)
-			if err != nil {
-				err = fmt.Errorf("%s after %v: %w", n.Name, time.Since(began).Round(time.Millisecond), err)
-			}
-			errs <- err
-		}()
+	if _, err := store.Shell(ctx, "crm -w resource stop store && e2fsck -fn /dev/drbd0"); err != nil {
+		return fmt.Errorf("file system check: %w", err)
 	}
-	var first error
-	for range nodes {
-		if err := <-errs; err != nil && first == nil {
-			first = err
-		}
-	}
-	return first
+	return nil
 }

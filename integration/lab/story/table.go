@@ -1,0 +1,65 @@
+package story
+
+import (
+	"debug/buildinfo"
+	"fmt"
+	"path/filepath"
+	"time"
+)
+
+// row is one fault in the table.
+type row struct {
+	name          string
+	reads, writes time.Duration // longest time without a success
+	unsure        int           // writings nobody answered well, while it lasted
+	target        Targets
+}
+
+// judge tells what took far longer than it should.
+func (r row) judge(fail func(format string, args ...any)) {
+	for _, c := range []struct {
+		what      string
+		took, aim time.Duration
+	}{{"reads", r.reads, r.target.Reads}, {"writes", r.writes, r.target.Writes}} {
+		if c.aim > 0 && c.took > mostOfTarget*c.aim {
+			fail("%s: %s stood still for %v, more than %d times the target of %v", r.name, c.what, c.took.Round(10*time.Millisecond), mostOfTarget, c.aim)
+		}
+	}
+}
+
+// print writes the table, ready for a README.
+func (s *Story) print() {
+	posts, pictures, comments, unsure := s.Diary.Counts()
+	fmt.Printf("\n%s, %s, commit %s, detect-within %v: %d posts, %d of them with a picture, %d comments acknowledged; %d unsure; %.0f s\n\n",
+		s.Name, time.Now().UTC().Format(time.DateOnly), s.commit(), s.DetectWithin, posts, pictures, comments, unsure, time.Since(s.began).Seconds())
+	fmt.Print("| fault | reads | target | writes | target |\n|---|---|---|---|---|\n")
+	for _, r := range s.rows {
+		fmt.Printf("| %s | %.1f s | %s | %.1f s | %s |\n", r.name, r.reads.Seconds(), aim(r.target.Reads), r.writes.Seconds(), aim(r.target.Writes))
+	}
+	fmt.Println()
+}
+
+func aim(t time.Duration) string {
+	if t == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.1f s", t.Seconds())
+}
+
+// commit is what the daemon under test was built from.
+func (s *Story) commit() string {
+	info, err := buildinfo.ReadFile(filepath.Join(s.Lab.Bin(), "systoled"))
+	if err != nil {
+		return "unknown"
+	}
+	at, changed := "unknown", ""
+	for _, v := range info.Settings {
+		switch {
+		case v.Key == "vcs.revision":
+			at = v.Value[:min(len(v.Value), 10)]
+		case v.Key == "vcs.modified" && v.Value == "true":
+			changed = " with changes"
+		}
+	}
+	return at + changed
+}
