@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"systole/integration/lab"
+	"systole/integration/lab/editor"
 	"systole/integration/lab/stage"
 	"systole/integration/lab/story"
 )
@@ -31,6 +32,7 @@ type site struct {
 func newSite(l *lab.Lab) (*site, error) {
 	s := &site{Site: story.Site{
 		Cluster: &stage.Cluster{Lab: l}, Name: "HA LAMP on six machines", Address: address, Inner: []netip.Addr{storeAddress},
+		Account: editor.Account{User: "editor"}, Installed: true,
 		Services: []story.Service{story.Primary(), story.Mounted("/srv/site"), story.Process("mariadbd"), story.NFSServer(), story.Address(storeAddress)},
 	}}
 	add := func(part *[]*lab.Node, memory int, modules string, names ...string) {
@@ -68,18 +70,37 @@ property stonith-action=off stonith-timeout=60s
 const quirks = `echo innodb_buffer_pool_size_max=64M >> files/my.cnf
 echo 'global { usage-count no; }' > /etc/drbd.d/global_common.conf`
 
-// Build prepares the machines, forms the cluster and brings the site into service.
+// Build prepares the machines, forms the cluster and brings the site into service, by
+// the steps of the README.
 func (s *site) Build(ctx context.Context, say func(string, ...any)) error {
+	text, err := os.ReadFile(filepath.Join(example, "README.md"))
+	if err != nil {
+		return err
+	}
+	readme := string(text)
 	began := time.Now()
 	for _, step := range []struct {
 		name string
 		do   func(context.Context) error
 	}{
-		{"machines prepared", s.prepare},
+		{"machines booted", func(ctx context.Context) error { return errors.Join(s.Hand(example, s.Nodes...), s.Lab.Boot(ctx)) }},
+		{"machines prepared", func(ctx context.Context) error {
+			return errors.Join(
+				s.step(ctx, quirks, s.Nodes...),
+				s.steps(ctx, readme, "1. The web servers (both)", s.webs...),
+				s.steps(ctx, readme, "2. The storage pair (both)", s.stores...))
+		}},
 		{"cluster formed", s.Form},
 		{"fencing configured", func(ctx context.Context) error { return s.Configure(ctx, s.Nodes[0], fencing) }},
-		{"site configured", func(ctx context.Context) error { return stage.Step(ctx, s.Nodes[0], "crm -w -f site.crm") }},
-		{"database and user created", s.createDatabase},
+		{"data made", func(ctx context.Context) error {
+			return s.steps(ctx, readme, "4. The data and the passwords, once in the life of the site", s.stores[0])
+		}},
+		{"site in service", func(ctx context.Context) error { return s.step(ctx, "crm -w -f site.crm", s.Nodes[0]) }},
+		{"password fetched", func(ctx context.Context) error {
+			password, err := s.Nodes[0].Run(ctx, "crm", "resource", "secret", "get", "wordpress", "admin_password")
+			s.Account.Password = strings.TrimSpace(password)
+			return err
+		}},
 	} {
 		if err := step.do(ctx); err != nil {
 			return fmt.Errorf("%s: %w", step.name, err)
@@ -89,51 +110,18 @@ func (s *site) Build(ctx context.Context, say func(string, ...any)) error {
 	return nil
 }
 
-// prepare does on the machines what the README says in its first two steps.
-func (s *site) prepare(ctx context.Context) error {
-	readme, err := os.ReadFile(filepath.Join(example, "README.md"))
+// steps runs what the README says below a heading.
+func (s *site) steps(ctx context.Context, readme, heading string, nodes ...*lab.Node) error {
+	blocks, err := stage.Steps(readme, heading)
 	if err != nil {
 		return err
 	}
-	web, err1 := stage.Steps(string(readme), "1. The web servers (both)")
-	store, err2 := stage.Steps(string(readme), "2. The storage pair")
-	if err := errors.Join(err1, err2); err != nil {
-		return err
-	}
-	if len(web) != 1 || len(store) != 2 {
-		return fmt.Errorf("the README has %d blocks for the web servers and %d for the storage pair, not one and two", len(web), len(store))
-	}
-	if err := errors.Join(s.Hand(example, s.Nodes...), s.Lab.Boot(ctx)); err != nil {
-		return err
-	}
-	if err := s.Each(s.Nodes, func(n *lab.Node) error {
-		script := quirks
-		switch part, _, _ := strings.Cut(n.Name, "-"); part {
-		case "web":
-			script += "\n" + web[0]
-		case "store":
-			script += "\n" + store[0]
-		}
-		return stage.Step(ctx, n, script)
-	}); err != nil {
-		return err
-	}
-	return stage.Step(ctx, s.stores[0], store[1])
+	return s.step(ctx, strings.Join(blocks, "\n"), nodes...)
 }
 
-// createDatabase is done on the active machine of the storage pair.
-func (s *site) createDatabase(ctx context.Context) error {
-	n, err := s.activeStore(ctx)
-	if err != nil {
-		return err
-	}
-	_, err = n.Feed(ctx, createDatabase, "mariadb", "-S", "/run/mysqld/site.sock")
-	return err
+func (s *site) step(ctx context.Context, script string, nodes ...*lab.Node) error {
+	return s.Each(nodes, func(n *lab.Node) error { return stage.Step(ctx, n, script) })
 }
-
-const createDatabase = `CREATE DATABASE wordpress;
-CREATE USER wordpress@'10.77.0.%' IDENTIFIED BY 'written-in-a-secret-file';
-GRANT ALL ON wordpress.* TO wordpress@'10.77.0.%';`
 
 // activeStore is where the storage pair's services run.
 func (s *site) activeStore(ctx context.Context) (*lab.Node, error) {

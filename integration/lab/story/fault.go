@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"regexp"
 	"time"
 
 	"systole/integration/lab"
@@ -29,10 +31,16 @@ const mostOfTarget = 5
 // settle is how long after the harm what hangs has been noticed by whoever waits for it.
 const settle = 4 * time.Second
 
+// onlyEnv names the faults to be played, by a regular expression, for who works on one.
+const onlyEnv = "SYSTOLE_LAB_ONLY"
+
 // Play does the harm; waits until reading and writing go on; mends; waits until the
 // site is whole; and checks that nothing is lost.
 func (s *Story) Play(f Fault) {
 	s.Helper()
+	if only := os.Getenv(onlyEnv); only != "" && !regexp.MustCompile(only).MatchString(f.Name) {
+		return
+	}
 	ctx, cancel := context.WithTimeoutCause(s.Context(), patience, fmt.Errorf("not within %v", patience))
 	defer cancel()
 	began := time.Now()

@@ -48,8 +48,10 @@ type Site struct {
 	// Clean, unless nil, is asked at the end, when nobody writes any more: databases,
 	// file systems.
 	Clean func(context.Context) error
-	// Pace is the editor's.
-	Pace editor.Pace
+	// Account is the editor's. Unless the site is Installed, the editor installs it with this account.
+	Account   editor.Account
+	Installed bool
+	Pace      editor.Pace
 }
 
 // Story is a site in service, the editor who writes it, and who watches.
@@ -68,18 +70,21 @@ type Story struct {
 	began    time.Time
 }
 
-// Begin installs WordPress on a site in service, logs in and begins to write.
+// Begin has the editor install the site if need be, log in and begin to write.
 // The test ends here if that does not work.
 func Begin(t *testing.T, site Site) *Story {
 	t.Helper()
 	s := &Story{T: t, Site: site, began: time.Now()}
-	s.Diary = editor.NewDiary(editor.New("http://"+site.Address.String(), editor.Account{User: "editor", Password: "a long pass phrase", Email: "editor@example.org"}))
+	s.Diary = editor.NewDiary(editor.New("http://"+site.Address.String(), site.Account))
 	watching, blind := context.WithCancel(t.Context())
 	writing, rest := context.WithCancel(t.Context())
 	s.blind, s.rest = blind, rest
 	t.Cleanup(func() { rest(); s.writers.Wait(); blind(); s.watchers.Wait() })
 	s.watch(watching)
-	s.Must("the editor", errors.Join(s.Diary.Install(writing, "A site that stays"), s.Diary.Login(writing)))
+	if !site.Installed {
+		s.Must("the editor", s.Diary.Install(writing, site.Name))
+	}
+	s.Must("the editor", s.Diary.Login(writing))
 	s.writers.Go(func() { s.Diary.Write(writing, site.Pace) })
 	s.Eventually("the first posts", func(context.Context) bool { return s.Diary.Posts.Since(time.Time{}) > 2 })
 	s.Logf("%6.1f s  written to", time.Since(s.began).Seconds())

@@ -1,0 +1,5 @@
+<?php
+// WordPress of the site, on every web server: /srv/wordpress/wp-content/mu-plugins/site.php
+// All web servers must be alike: nothing changes the files but the administrator.
+define('DISALLOW_FILE_MODS', true);
+define('DISABLE_WP_CRON', true); // a timer runs wp-cron.php
