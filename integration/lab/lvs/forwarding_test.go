@@ -16,24 +16,25 @@ import (
 func url(host, port, path string) string { return "http://" + net.JoinHostPort(host, port) + path }
 
 // shared asks one request after the other and wants the servers' shares to be exact.
+// On a busy machine a check may fail meanwhile, and take its server out.
 func (s site) shared(url string, web1, web2 int) {
 	s.Helper()
-	all := oneByOne(s.Context(), url, web1+web2)
 	want := map[string]int{"web-1": web1, "web-2": web2}
-	for name, n := range want {
-		if n == 0 {
-			delete(want, name)
+	maps.DeleteFunc(want, func(_ string, n int) bool { return n == 0 })
+	var all []request
+	for range 3 {
+		if all = oneByOne(s.Context(), url, web1+web2); maps.Equal(shares(all), want) {
+			return
 		}
 	}
-	if got := shares(all); !maps.Equal(got, want) {
-		s.Errorf("shares of %s: %v, want %v; failed: %v", url, got, want, failed(all))
-	}
+	s.Errorf("shares of %s: %v, want %v; failed: %v", url, shares(all), want, failed(all))
 }
 
 // balanced: equal shares, then weighted ones, as the weight of a node says.
 func (s site) balanced(example, host string) {
 	s.Helper()
 	page := url(host, "80", "/")
+	s.whole()
 	s.shared(page, 10, 10)
 	on := s.webs[0]
 	s.sh(on, "crm lvs weight web-1 3")
