@@ -331,6 +331,15 @@ func TestStandbyOrder(t *testing.T) {
 		if d.setting("net/ipv4/vs/backup_only") != "1" {
 			t.Error("backup_only is not set")
 		}
+		d.kernel.mu.Lock()
+		d.kernel.entries = nil // somebody cleared the table: nothing is forwarded before it is whole
+		d.kernel.mu.Unlock()
+		d.must(control.Request{Do: control.SetRole, Role: control.Active})
+		if got := d.kernel.did(); !strings.HasPrefix(got, "-A ") || !strings.HasSuffix(got, "; start master; stop backup") {
+			t.Errorf("promoted with a damaged table: %s", got)
+		}
+		d.must(control.Request{Do: control.SetRole, Role: control.Standby})
+		d.kernel.did()
 		d.must(control.Request{Do: control.SetRole, Role: control.Active})
 		if got := d.kernel.did(); got != "start master; stop backup" {
 			t.Errorf("promoted: %s", got)
@@ -346,6 +355,25 @@ func TestStandbyOrder(t *testing.T) {
 		if d.setting("net/ipv4/vs/backup_only") != "0" || d.setting("net/ipv4/vs/sync_threshold") != "0" {
 			t.Error("the settings were not restored")
 		}
+	})
+}
+
+// What a process does to the kernel is in its record first: if it died in between, the
+// next one would take its own service for somebody else's.
+func TestRecordFirst(t *testing.T) {
+	keep(t, func(d *desk) {
+		d.kernel.refuse = func(op table.Op) error {
+			r, err := readRecord(d.recordPath)
+			if err != nil || r == nil || !slices.Contains(r.Owned, op.Service.Key) {
+				t.Errorf("%s is done, and the record is %+v, %v", op, r, err)
+			}
+			return nil
+		}
+		d.become(control.Active, shop)
+		time.Sleep(2 * time.Second)
+		d.isTable(shopTable)
+		d.must(control.Request{Do: control.Stop})
+		d.isTable("")
 	})
 }
 

@@ -216,6 +216,13 @@ func TestPanic(t *testing.T) {
 	s := newSite(t, three)
 	s.say(check.Down, ".1", ".2")
 	s.want("3=0") // the third is not known yet: no reason for panic
+
+	// Who is drained counts for nothing: of the other two one is left, which is less than 60 %.
+	s = newSite(t, "virtual tcp 192.0.2.10:80 panic=60; real 10.0.0.1 node=a; real 10.0.0.2 node=a; real 10.0.0.3; real 10.0.0.4")
+	s.in.Nodes["a"] = Weight{Drain: true}
+	s.say(check.Up, ".1", ".2", ".3")
+	s.say(check.Down, ".4")
+	s.want("1=0 2=0 3=1 4=1")
 }
 
 func TestLeaving(t *testing.T) {
