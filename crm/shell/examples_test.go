@@ -39,6 +39,23 @@ func TestExampleOfHALAMP(t *testing.T) {
 	}
 }
 
+// The variants of the site on three machines load and verify.
+func TestExamplesOfThree(t *testing.T) {
+	files, err := filepath.Glob("../../conf/examples/ha-lamp-three/*.crm")
+	if err != nil || len(files) < 4 {
+		t.Fatalf("%d examples: %v", len(files), err)
+	}
+	for _, example := range files {
+		t.Run(filepath.Base(example), func(t *testing.T) {
+			for line := range strings.Lines(load(t, []string{"n1", "n2", "n3"}, "../../conf/examples/stonith.crm", example)) {
+				if !strings.Contains(line, "agent ocf:heartbeat:") || !strings.Contains(line, "is not installed") {
+					t.Error(line)
+				}
+			}
+		})
+	}
+}
+
 // load runs scripts on a new cluster of some nodes, verifies, and returns the errors printed.
 func load(t *testing.T, nodes []string, scripts ...string) string {
 	t.Helper()

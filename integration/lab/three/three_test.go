@@ -1,0 +1,72 @@
+package three
+
+import (
+	"context"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"systole/integration/lab"
+	"systole/integration/lab/story"
+)
+
+func TestMain(m *testing.M) { lab.Main(m) }
+
+// fullEnv says that there is time for all variants.
+const fullEnv = "SYSTOLE_LAB_FULL"
+
+// TestThree plays the same faults with each variant of the site.
+func TestThree(t *testing.T) {
+	if os.Getenv(fullEnv) != "1" {
+		t.Skip("the variants of the site take some 20 minutes: make lab-full")
+	}
+	for _, v := range variants {
+		t.Run(v.name, func(t *testing.T) {
+			s, err := newSite(lab.New(t), v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d, err := time.ParseDuration(os.Getenv("SYSTOLE_LAB_DETECT")); err == nil {
+				s.DetectWithin = d
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+			defer cancel()
+			if err := s.Build(ctx, t.Logf); err != nil {
+				t.Fatal("the site: ", err)
+			}
+			told := story.Begin(t, s.Site)
+			s.play(told)
+			told.End()
+		})
+	}
+}
+
+// play throws the faults, one after another.
+func (s *site) play(t *story.Story) {
+	for _, r := range s.roles {
+		t.Play(t.PowerCut(r.name, t.Active(r.resource), r.Targets))
+	}
+	t.Play(t.PowerCut("a machine with no other role", s.idle(t), noticed))
+	t.Play(t.Kill("a machine with no other role", s.idle(t), s.web, noticed))
+	t.Play(t.Kill("the one that is written to", t.Active(s.roles[0].resource), "mariadbd", storeLost))
+	t.Play(t.Standby(t.Active("store-ip"), storeLost))
+	t.Play(t.ColdStart(story.Targets{}))
+}
+
+// idle is a machine that has none of the roles, if there is one, else one that has not
+// the first.
+func (s *site) idle(t *story.Story) *lab.Node {
+	var busy []*lab.Node
+	for _, r := range s.roles {
+		busy = append(busy, t.Active(r.resource))
+	}
+	for _, taken := range [][]*lab.Node{busy, busy[:1]} {
+		for _, n := range s.Nodes {
+			if !slices.Contains(taken, n) {
+				return n
+			}
+		}
+	}
+	panic("three machines, and all have the first role")
+}
