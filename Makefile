@@ -29,6 +29,7 @@ NODES      ?=
 TIME       ?= 60s
 FUZZTIME   ?= 30s
 CHECKS     ?= 10000
+LABTIME    ?= 20m
 CASES      ?= ../shared/scheduler-cases
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
@@ -98,7 +99,12 @@ chaos: build demo-tool ## real daemons in namespaces under seeded faults (SEED= 
 lab: build ## real kernels: power cuts, frozen nodes, fencing, in User-Mode Linux (RUN=name for one suite; root)
 	$(BUILD) -o bin/lab-guest ./integration/lab/guest
 	SYSTOLE_LAB=1 SYSTOLE_LAB_BIN=$(CURDIR)/bin SYSTOLE_LAB_DIR=$(CURDIR)/build/lab \
-		go test -count=1 -timeout 20m -p 1 -v $(if $(RUN),./integration/lab/$(RUN),./integration/lab/...)
+		go test -count=1 -timeout $(LABTIME) -p 1 -v $(if $(RUN),./integration/lab/$(RUN),./integration/lab/...)
+
+lab-full: ## every suite of the lab with every variant of the site, and all tables at the end (RUN=three for one suite; an hour; root)
+	@mkdir -p build; status=0; \
+	SYSTOLE_LAB_FULL=1 $(MAKE) --no-print-directory lab LABTIME=60m 2>&1 | tee build/lab-full.log || status=$$?; \
+	grep -E '^(\||.*, detect-within )' build/lab-full.log || true; exit $$status
 
 prop: ## property tests with CHECKS random inputs each
 	go test -count=1 -run Prop -timeout 60m $$(git grep -l pgregory.net/rapid -- '*_test.go' | xargs -n1 dirname | sort -u | sed 's,^,./,') -rapid.checks=$(CHECKS)
@@ -154,4 +160,4 @@ ci-bare: ## run .ci/run in a fresh Debian 12 root plus Go (root; needs debootstr
 clean: ## remove what was built
 	rm -rf bin build
 
-.PHONY: help build install demo demo-down demo-tool check test race sim sim-mutants chaos lab prop prop-scheduler fuzz parity golden cover vuln bench bench-checks bench-failover bench-quiet ci-bare clean
+.PHONY: help build install demo demo-down demo-tool check test race sim sim-mutants chaos lab lab-full prop prop-scheduler fuzz parity golden cover vuln bench bench-checks bench-failover bench-quiet ci-bare clean
