@@ -33,6 +33,7 @@ func tree() *command {
 			{name: "cluster", short: "Form and keep a cluster", sub: clusterCommands()},
 			{name: "cib", short: "Work on copies of the CIB", sub: cibCommands()},
 			{name: "import", short: "Bring the configuration of keepalived, ldirectord, ipvsadm or Heartbeat", sub: importCommands()},
+			{name: "template", short: "Make a site of your own from an example: ask, verify, write", sub: templateCommands()},
 			{name: "site", short: "Manage tickets of sites", sub: []*command{
 				{name: "ticket", args: "{grant|revoke|standby|activate|show|time|delete} TICKET", short: "Manage a ticket", min: 2, max: 2, run: siteTicket, example: "crm -F site ticket grant ticketA"},
 			}},

@@ -17,7 +17,7 @@ var core = []string{
 // shell are the packages of the CRM that own goroutines, sockets and files.
 var shell = []string{
 	"transport", "store", "membership", "fencing", "watchdog", "attrs", "alerts", "metrics",
-	"api", "shell", "node", "cluster", "secret", "importer", "lvs",
+	"api", "shell", "node", "cluster", "secret", "importer", "lvs", "template",
 }
 
 // layer is a row of DESIGN.md §1.
