@@ -5,7 +5,6 @@
 package ipvs
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -389,12 +388,7 @@ func (i instance) pidfile() string { return control.PIDFile(i.dir, i.name) }
 // process is the living process of this resource.
 func (i instance) process() (pid int, alive bool) {
 	pid = proc.ReadPIDFile(i.pidfile())
-	if _, alive := proc.Find(pid); !alive {
-		return pid, false
-	}
-	env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
-	env = append([]byte{0}, env...)
-	return pid, err == nil && bytes.Contains(env, []byte("\x00"+envResource+"="+i.name+"\x00")) && bytes.Contains(env, []byte("\x00"+envDir+"="+i.dir+"\x00"))
+	return pid, proc.Began(pid, envResource+"="+i.name, envDir+"="+i.dir)
 }
 
 // ensure makes the process run. Its socket exists before it does, so that the

@@ -421,6 +421,11 @@ func TestSettings(t *testing.T) {
 		if d.setting("net/ipv4/ip_forward") != "0" || d.kernel.times.UDP != 0 {
 			t.Error("what is not needed any more was not restored")
 		}
+		d.must(control.Request{Do: control.Configure, Setup: &nat})
+		d.must(control.Request{Do: control.Stop})
+		if d.setting("net/ipv4/ip_forward") != "0" || d.kernel.times.UDP != 0 {
+			t.Error("a stop did not restore everything")
+		}
 	})
 }
 

@@ -41,14 +41,17 @@ type Config struct {
 }
 
 // Agent is safe for concurrent use.
-type Agent struct{ cfg Config }
+type Agent struct {
+	cfg    Config
+	talker func(ctx context.Context, dir string, vips []netip.Addr) (netip.Addr, error) // answers
+}
 
 // New makes the agent.
 func New(cfg Config) *Agent {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Agent{cfg}
+	return &Agent{cfg, answers}
 }
 
 // DrainAttribute begins the name of the node attribute by which a real server
@@ -117,7 +120,7 @@ func (a *Agent) start(ctx context.Context, c config, op resources.Op, user strin
 	if err != nil {
 		return "", err
 	}
-	talker, err := answers(ctx, a.cfg.Dir, c.local())
+	talker, err := a.talker(ctx, a.cfg.Dir, c.local())
 	if talker.IsValid() {
 		return "", errors.Join(fmt.Errorf("the kernel answers ARP for %v in spite of arp_ignore: the address is taken away again", talker), c.withdraw(func(string) bool { return true }))
 	}
@@ -349,7 +352,7 @@ func (a *Agent) monitor(ctx context.Context, c config, op resources.Op, user str
 	if !slices.ContainsFunc(c.local(), netip.Addr.Is4) {
 		return resources.Result{Output: note}
 	}
-	talker, err := answers(ctx, a.cfg.Dir, c.local())
+	talker, err := a.talker(ctx, a.cfg.Dir, c.local())
 	if talker.IsValid() {
 		return failed(fmt.Sprintf("this node answers ARP for %v, so clients may send to it past the director", talker))
 	}

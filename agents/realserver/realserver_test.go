@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"systole/agents/internal/frame"
 	"systole/agents/internal/nstest"
@@ -233,6 +235,76 @@ func TestAnswersAreHeard(t *testing.T) {
 	if talker, err := answers(t.Context(), r.dir, vips); err != nil || talker.IsValid() {
 		t.Errorf("asked itself with arp_ignore, the kernel answers for %v, %v", talker, err)
 	}
+}
+
+// What the kernel does counts, not what its settings promise.
+func TestKernelAnswersInSpite(t *testing.T) {
+	if !nstest.Isolated(t) {
+		return
+	}
+	r := newRig(t)
+	const rs = "vip=" + vip4
+	talks := func(_ context.Context, _ string, vips []netip.Addr) (netip.Addr, error) { return vips[0], nil }
+	r.a.talker = talks
+	if res := r.run("rs", resources.ActionStart, resources.ErrGeneric, rs); !strings.Contains(res.Reason, "answers ARP for "+vip4) {
+		t.Errorf("the start failed for another reason: %s", res.Reason)
+	}
+	if have := addressesOf(t, vip4); len(have) != 0 {
+		t.Errorf("the address stayed on %v", have)
+	}
+	r.restart()
+	r.run("rs", resources.ActionStart, resources.OK, rs)
+	r.a.talker = talks
+	if res := r.run("rs", resources.ActionMonitor, resources.ErrGeneric, rs); !strings.Contains(res.Reason, "answers ARP for "+vip4) {
+		t.Errorf("the monitor failed for another reason: %s", res.Reason)
+	}
+}
+
+// A stop that cannot take the address away leaves the kernel quiet about it.
+func TestQuietWhileTheAddressIsThere(t *testing.T) {
+	if !nstest.Isolated(t) {
+		return
+	}
+	r := newRig(t)
+	before := settings(t)
+	const rs = "vip=" + vip4
+	r.run("rs", resources.ActionStart, resources.OK, rs)
+	quiet := settings(t)
+	powerless(t, func() { r.run("rs", resources.ActionStop, resources.ErrGeneric, rs) })
+	if have := addressesOf(t, vip4); len(have) != 1 {
+		t.Fatalf("the address is on %v: nothing is proved", have)
+	}
+	if now := settings(t); !maps.Equal(now, quiet) {
+		t.Errorf("settings with the address still there: %v, want %v", now, quiet)
+	}
+	r.run("rs", resources.ActionStop, resources.OK, rs)
+	if now := settings(t); !maps.Equal(now, before) {
+		t.Errorf("settings after the stop: %v, want %v", now, before)
+	}
+}
+
+// powerless does something without the right to change addresses; settings are
+// files, which their owner may write.
+func powerless(t *testing.T, do func()) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // for good: the thread ends with the goroutine
+		header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+		var sets [2]unix.CapUserData
+		if err := unix.Capget(&header, &sets[0]); err != nil {
+			t.Error(err)
+			return
+		}
+		sets[0].Effective &^= 1 << unix.CAP_NET_ADMIN
+		if err := unix.Capset(&header, &sets[0]); err != nil {
+			t.Error(err)
+			return
+		}
+		do()
+	}()
+	<-done
 }
 
 func TestMonitorSeesWhatBreaksIt(t *testing.T) {

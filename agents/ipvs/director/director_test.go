@@ -225,6 +225,14 @@ func TestPanic(t *testing.T) {
 	s.want("1=0 2=0 3=1 4=1")
 }
 
+// Servers that are drained serve nobody new: they are no quorum.
+func TestAllDrained(t *testing.T) {
+	s := newSite(t, "virtual tcp 192.0.2.10:80; check none; real 10.0.0.1 node=a; real 10.0.0.2 node=a; sorry 10.0.0.9")
+	s.want("1=1 2=1")
+	s.in.Nodes["a"] = Weight{Drain: true}
+	s.want("1=0 2=0 9=1")
+}
+
 func TestLeaving(t *testing.T) {
 	s := newSite(t, "virtual tcp 192.0.2.10:80 drain-timeout=10s; real 10.0.0.1; real 10.0.0.2; real 10.0.0.3")
 	s.say(check.Up, ".1", ".2", ".3")
