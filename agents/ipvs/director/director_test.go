@@ -227,7 +227,8 @@ func TestPanic(t *testing.T) {
 
 // Servers that are drained serve nobody new: they are no quorum.
 func TestAllDrained(t *testing.T) {
-	s := newSite(t, "virtual tcp 192.0.2.10:80; check none; real 10.0.0.1 node=a; real 10.0.0.2 node=a; sorry 10.0.0.9")
+	s := newSite(t, "virtual tcp 192.0.2.10:80; real 10.0.0.1 node=a; real 10.0.0.2 node=a; sorry 10.0.0.9")
+	s.say(check.Up, ".1", ".2")
 	s.want("1=1 2=1")
 	s.in.Nodes["a"] = Weight{Drain: true}
 	s.want("1=0 2=0 9=1")
