@@ -7,7 +7,6 @@
 package httpd
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -131,11 +130,7 @@ func (a *Agent) Execute(ctx context.Context, op resources.Op) resources.Result {
 // running is the living server of the pid file.
 func (s server) running() (pid int, ok bool) {
 	pid = proc.ReadPIDFile(s.pidfile)
-	if _, alive := proc.Find(pid); !alive {
-		return pid, false
-	}
-	env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
-	return pid, err == nil && bytes.Contains(env, []byte(envPIDFile+"="+s.pidfile+"\x00"))
+	return pid, proc.Began(pid, envPIDFile+"="+s.pidfile)
 }
 
 func (s server) start(ctx context.Context) error {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -44,6 +45,30 @@ func Find(pid int) (Process, bool) {
 	}
 	p.Command = string(bytes.TrimSpace(bytes.ReplaceAll(cmdline, []byte{0}, []byte{' '})))
 	return p, true
+}
+
+// execTime bounds how long a process may show nothing of itself while it begins a program.
+const execTime = 2 * time.Second
+
+// Began tells whether a living process was begun with all these variables, each
+// NAME=value, in its environment. In the middle of execve(2), and still for a
+// moment after whoever waits for it has been told that it succeeded, the kernel
+// shows no environment and no arguments: that is no answer, so it is asked again.
+func Began(pid int, variables ...string) bool {
+	for end := time.Now().Add(execTime); ; time.Sleep(time.Millisecond) {
+		p, alive := Find(pid)
+		if !alive {
+			return false
+		}
+		env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+		if err != nil {
+			return false
+		}
+		if len(env) > 0 || p.Command != "" || time.Now().After(end) {
+			env = append([]byte{0}, env...)
+			return !slices.ContainsFunc(variables, func(v string) bool { return !bytes.Contains(env, []byte("\x00"+v+"\x00")) })
+		}
+	}
 }
 
 // parseStat reads /proc/PID/stat (proc(5)): pid (comm) state ppid pgrp session …

@@ -76,3 +76,25 @@ func FuzzStat(f *testing.F) {
 	f.Add("1 (x) Z 0 0 0")
 	f.Fuzz(func(t *testing.T, stat string) { parseStat(stat) })
 }
+
+// The kernel tells that execve has succeeded before it shows the new environment:
+// about one child in a hundred, looked at at once, has none yet.
+func TestBeganIsKnownFromTheFirstMoment(t *testing.T) {
+	for i := range 500 {
+		cmd := exec.Command("cat") // until its input ends
+		cmd.Env = []string{"MINE=yes", "OF=us"}
+		in, err := cmd.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		ours, other := Began(cmd.Process.Pid, "MINE=yes", "OF=us"), Began(cmd.Process.Pid, "MINE=ye")
+		in.Close()
+		cmd.Wait()
+		if !ours || other {
+			t.Fatalf("child %d: begun with what it was given %t, with something else %t", i, ours, other)
+		}
+	}
+}
