@@ -64,6 +64,7 @@ type recorder struct {
 }
 
 func (r recorder) protected() ([]Address, error) { return nil, nil }
+func (r recorder) guards() bool                  { return true }
 func (r recorder) close() error                  { return nil }
 func (r recorder) renew(d time.Duration) error   { r.told <- d; return nil }
 

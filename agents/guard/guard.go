@@ -53,6 +53,8 @@ type backend interface {
 	// renew makes every protected address live for the time from now, or not at
 	// all when that is too short to be told to the kernel.
 	renew(remaining time.Duration) error
+	// guards says whether any address is protected.
+	guards() bool
 	// protected is what is protected already, by an earlier daemon.
 	protected() ([]Address, error)
 	kind() Kind
@@ -252,10 +254,14 @@ func (g *Guard) Run(ctx context.Context) error {
 		g.log.Info("guarded addresses adopted", "count", len(known))
 	}
 	for {
+		newer := g.until
+		if !g.backend.guards() {
+			newer = nil // renew takes it when there is an address
+		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case until = <-g.until:
+		case until = <-newer:
 			until = g.renew(until)
 		case c := <-g.calls:
 			err := c.do()

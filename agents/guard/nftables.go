@@ -28,6 +28,7 @@ const minLive = 20 * time.Millisecond
 // addresses. Its goroutine owns it.
 type nft struct {
 	conn  *nftables.Conn
+	quick *netfilter // for renewals
 	addrs map[Address]bool
 	grain time.Duration
 }
@@ -39,9 +40,14 @@ func openNftables() (*nft, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open netlink: %w", err)
 	}
-	n := &nft{conn: conn, addrs: map[Address]bool{}}
-	if err := n.measure(); err != nil {
+	quick, err := openNetfilter()
+	if err != nil {
 		conn.CloseLasting()
+		return nil, err
+	}
+	n := &nft{conn: conn, quick: quick, addrs: map[Address]bool{}}
+	if err := n.measure(); err != nil {
+		n.close()
 		return nil, err
 	}
 	return n, nil
@@ -49,7 +55,8 @@ func openNftables() (*nft, error) {
 
 func (n *nft) kind() Kind           { return KindNftables }
 func (n *nft) bound() time.Duration { return n.grain }
-func (n *nft) close() error         { return n.conn.CloseLasting() }
+func (n *nft) guards() bool         { return len(n.addrs) > 0 }
+func (n *nft) close() error         { return errors.Join(n.conn.CloseLasting(), n.quick.close()) }
 
 func table(device string) *nftables.Table {
 	return &nftables.Table{Family: nftables.TableFamilyNetdev, Name: tablePrefix + device}
@@ -149,7 +156,7 @@ func (n *nft) unset(s *nftables.Set, addr netip.Addr) error {
 // renew replaces the live elements of all devices. A table that is gone (a
 // firewall that was loaded anew has flushed everything) is written again.
 func (n *nft) renew(remaining time.Duration) error {
-	if len(n.addrs) == 0 {
+	if !n.guards() {
 		return nil
 	}
 	err := n.relive(remaining)
@@ -166,28 +173,11 @@ func (n *nft) renew(remaining time.Duration) error {
 
 // relive is one transaction. Packets see the old elements or the new ones, never neither.
 func (n *nft) relive(remaining time.Duration) error {
-	return n.transaction(func() error {
-		live := map[string]*nftables.Set{}
-		for a := range n.addrs {
-			for _, v4 := range []bool{true, false} {
-				_, l := sets(table(a.Device), v4)
-				if live[a.Device+l.Name] == nil {
-					n.conn.FlushSet(l)
-					live[a.Device+l.Name] = l
-				}
-			}
-		}
-		if remaining < minLive {
-			return nil
-		}
-		for a := range n.addrs {
-			_, l := sets(table(a.Device), a.Addr.Is4())
-			if err := n.conn.SetAddElements(l, []nftables.SetElement{{Key: a.Addr.AsSlice(), Timeout: remaining}}); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	batch, err := renewal(liveSets(n.addrs), remaining)
+	if err != nil {
+		return err
+	}
+	return n.quick.do(batch)
 }
 
 // protected reads our tables back.

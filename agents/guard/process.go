@@ -48,7 +48,8 @@ func openProcess(cfg Config) (backend, error) {
 	return r, nil
 }
 
-func (r *remote) kind() Kind { return KindProcess }
+func (r *remote) kind() Kind   { return KindProcess }
+func (r *remote) guards() bool { return len(r.addrs) > 0 }
 
 // bound is that of valid_lft: the process may be starved, stopped or killed
 // together with the daemon, and then only the kernel is left.
