@@ -46,6 +46,7 @@ type gate struct {
 	// What lets raft be quiet; see quiet.go.
 	work, pulse bell
 	beats       uint64        // renewals sent; only their sender counts
+	renewals    uint64        // renewals taken that raft could be told of; only their taker counts
 	told        chan raft.RPC // cap 1: heartbeats that came as datagrams
 	ending      <-chan struct{}
 	follows     func() (addr raft.ServerAddress, id raft.ServerID, term, commit uint64)

@@ -19,10 +19,11 @@ func (s *Store) kick(ctx context.Context) {
 			return
 		case <-time.After(wait):
 		}
-		wait = hb / 2
 		if _, id := s.raft.LeaderWithID(); s.raft.State() != raft.Follower || id == "" {
+			wait = hb // a leader that is followed from now on cannot have been silent for longer then
 			continue
 		}
+		wait = hb / 2
 		silent := time.Since(s.raft.LastContact())
 		if silent < hb+time.Millisecond {
 			wait = hb + time.Millisecond - silent

@@ -38,8 +38,8 @@ const (
 	// idleFor bounds how long an idle append waits here: what its request did not know
 	// (a no-op that was committed, which the machine never sees) waits no longer.
 	idleFor = time.Second
-	// beatsAhead is every how many renewals raft's heartbeats go on: seldom enough to be quiet,
-	// often enough for raft's own lease, which lasts HB, six beats.
+	// beatsAhead is every how many renewals raft's heartbeats go on, at both ends: seldom enough
+	// to be quiet, often enough for raft's own patience, which lasts HB, six beats.
 	beatsAhead = 2
 )
 
@@ -121,20 +121,29 @@ func (g *gate) taken(id raft.ServerID, q *raft.AppendEntriesRequest) {
 	}
 }
 
-// tellRaft gives raft the heartbeat that a renewal stands for, if it follows that very
-// leader already; its commit index then, or 0. Raft takes it in its turn, like any
-// message, or not at all while it is busy.
+// tellRaft gives raft the heartbeat that some renewals stand for, if it follows that very
+// leader already; its commit index then, or 0. Raft takes it at once if it waits for
+// messages, in its turn otherwise, or not at all while it is busy.
 func (g *gate) tellRaft(m lease.Renew) (commit uint64) {
 	addr, id, term, commit := g.follows()
 	if string(id) != m.Leader || term != m.Term {
 		return 0
 	}
+	if g.renewals++; g.renewals%beatsAhead != 0 {
+		return commit
+	}
 	header := raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(id), Addr: g.EncodePeer(id, addr)}
-	select {
-	case g.told <- raft.RPC{
+	heartbeat := raft.RPC{
 		Command:  &raft.AppendEntriesRequest{RPCHeader: header, Term: term},
 		RespChan: make(chan raft.RPCResponse, 1),
-	}:
+	}
+	select {
+	case g.ch <- heartbeat:
+		return commit
+	default:
+	}
+	select {
+	case g.told <- heartbeat:
 	default:
 	}
 	return commit
