@@ -143,7 +143,7 @@ func (s site) out(fault string, all []request, since time.Time) {
 	for _, r := range bad {
 		last = max(last, r.began.Sub(since))
 	}
-	if last > checkTime+s.DetectWithin { // on machines this busy
+	if last > farTooLong*checkTime {
 		s.Errorf("%s: a connection went there %v after the fault: %v", fault, last, bad[len(bad)-1].err)
 	}
 	s.table.add("web server: "+fault+": last connection to it after", "%v (checks take up to %v), %d of %d requests failed", last.Round(10*time.Millisecond), checkTime, len(bad), len(all))
