@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"systole/conf/examples"
@@ -88,21 +89,20 @@ func Find(name string) (*Template, error) {
 // Answers reads assignments of the form name=value.
 func (t *Template) Answers(assignments []string) (map[string]string, error) {
 	answers := map[string]string{}
-	var names []string
-	for _, v := range t.Variables {
-		names = append(names, v.Name)
-	}
+	names := t.names()
 	var wrong []error
 	for _, a := range assignments {
 		name, value, ok := strings.Cut(a, "=")
 		_, twice := answers[name]
-		switch near := clitext.Nearest(name, names); {
+		switch {
 		case !ok:
 			wrong = append(wrong, fmt.Errorf("%q gives no value: write NAME=VALUE", a))
-		case !t.has(name) && near != "":
-			wrong = append(wrong, fmt.Errorf("%s has no variable %q; did you mean %s?", t.Name, name, near))
-		case !t.has(name):
-			wrong = append(wrong, fmt.Errorf("%s has no variable %q; its variables are %s", t.Name, name, strings.Join(names, ", ")))
+		case !slices.Contains(names, name):
+			hint := "its variables are " + strings.Join(names, ", ")
+			if near := clitext.Nearest(name, names); near != "" {
+				hint = "did you mean " + near + "?"
+			}
+			wrong = append(wrong, fmt.Errorf("%s has no variable %q; %s", t.Name, name, hint))
 		case twice:
 			wrong = append(wrong, fmt.Errorf("%s is given twice", name))
 		default:
@@ -115,13 +115,12 @@ func (t *Template) Answers(assignments []string) (map[string]string, error) {
 	return answers, nil
 }
 
-func (t *Template) has(name string) bool {
+func (t *Template) names() []string {
+	var names []string
 	for _, v := range t.Variables {
-		if v.Name == name {
-			return true
-		}
+		names = append(names, v.Name)
 	}
-	return false
+	return names
 }
 
 // Ask asks for every variable that has no answer yet, and again while an answer

@@ -19,6 +19,7 @@ import (
 var elsewhere = map[string]map[string]string{
 	"ha-lamp": {
 		"network": "192.168.20.0/22", "address": "192.168.21.80", "url": "https://www.example.org", "interface": "bond0",
+		"title": "Blåbærgrøt: 1, 2", "admin": "olga", "admin-email": "olga@example.net", "php-settings": "/etc/php.d",
 		"directors": "lb1/192.168.20.1/192.168.99.1,lb2/192.168.20.2/192.168.99.2",
 		"webs":      "www1/192.168.20.11/192.168.99.11,www2/192.168.20.12/192.168.99.12,www3/192.168.20.13/192.168.99.13",
 		"stores":    "nas1/192.168.20.21/192.168.99.21,nas2/192.168.20.22/192.168.99.22", "storage": "192.168.21.81",
@@ -205,6 +206,8 @@ func TestWrongValues(t *testing.T) {
 		{"web-user", "www data", "web-user: "},
 		{"php-workers", "0", "php-workers: "},
 		{"buffer-pool", "64", "buffer-pool: "},
+		{"title", "The \"best\" site", "title: "},
+		{"admin-email", "olga", "admin-email: "},
 	} {
 		tmpl, _ := Find("ha-lamp")
 		_, err := tmpl.Render(map[string]string{c.name: c.value})
