@@ -2,6 +2,7 @@ package failover
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/netip"
@@ -89,7 +90,7 @@ func TestFailover(t *testing.T) {
 		}
 	}
 	for _, v := range s.wire.Violations() {
-		t.Error(v)
+		lab.Broken(t, v)
 	}
 	if probes, answered := s.wire.Asked(); answered < probes/10 {
 		t.Errorf("of %d questions on the wire %d were answered: nothing is proved", probes, answered)
@@ -174,7 +175,7 @@ func (s story) recovered(old *lab.Node, since time.Time) {
 	for _, u := range s.wire.Speakers() {
 		if u.At.After(since) && u.Node != old.Name {
 			if done != nil && u.At.Before(done.Done) {
-				s.Errorf("%s spoke for the address %v before %s was fenced", u.Node, done.Done.Sub(u.At), old.Name)
+				lab.Broken(s, fmt.Sprintf("%s spoke for the address %v before %s was fenced", u.Node, done.Done.Sub(u.At), old.Name))
 			}
 			s.Logf("%s speaks for the address %v after the blow", u.Node, u.At.Sub(since).Round(time.Millisecond))
 			break

@@ -87,11 +87,11 @@ func (s site) quiet() {
 	s.Helper()
 	for _, u := range s.wire.Speakers() {
 		if !strings.HasPrefix(u.Node, "director-") {
-			s.Errorf("%s answered for the address at %v: %s", u.Node, u.At.Format("15:04:05.000"), u.What)
+			lab.Broken(s, fmt.Sprintf("%s answered for the address at %v: %s", u.Node, u.At.Format("15:04:05.000"), u.What))
 		}
 	}
 	for _, v := range s.wire.Violations() {
-		s.Error(v)
+		lab.Broken(s, v)
 	}
 	probes, answered := s.wire.Asked()
 	if answered < probes/10 {

@@ -106,7 +106,7 @@ func (s *Story) End() {
 	s.blind()
 	s.watchers.Wait()
 	for _, what := range s.twice() {
-		s.Error(what)
+		lab.Broken(s, what)
 	}
 	s.print()
 }
