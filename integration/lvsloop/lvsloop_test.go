@@ -41,7 +41,7 @@ const (
 primitive rs ocf:systole:realserver params vip=` + vip + ` drain_timeout=40s op monitor interval=10s op stop timeout=60s interval=0
 group web www rs
 clone cl-web web meta interleave=true
-property stonith-enabled=false start-failure-is-fatal=false no-quorum-policy=stop
+property stonith-enabled=false no-quorum-policy=stop
 `
 )
 
