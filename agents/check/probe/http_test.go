@@ -2,7 +2,6 @@ package probe
 
 import (
 	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"log"
@@ -93,12 +92,7 @@ func TestHTTPS(t *testing.T) {
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.StartTLS()
 	t.Cleanup(s.Close)
-	dir := t.TempDir()
-	ca := filepath.Join(dir, "ca.pem")
-	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
-	if err := os.WriteFile(ca, block, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	ca := authorityOf(t, s)
 	at := addressOf(s)
 	up := func(spec string) {
 		t.Helper()
@@ -114,8 +108,8 @@ func TestHTTPS(t *testing.T) {
 	wantDown(t, "another name", ask(t, "https verify timeout=10s sni=www.example.org ca-file="+ca, at), "www.example.org")
 
 	for spec, want := range map[string]string{
-		"https verify ca-file=/nonexistent":    "option ca-file: open /nonexistent",
-		"https verify ca-file=" + emptyIn(dir): "no certificate in PEM form",
+		"https verify ca-file=/nonexistent":            "option ca-file: open /nonexistent",
+		"https verify ca-file=" + emptyIn(t.TempDir()): "no certificate in PEM form",
 	} {
 		parsed, err := check.Parse(spec)
 		if err != nil {

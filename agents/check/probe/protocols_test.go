@@ -2,6 +2,7 @@ package probe
 
 import (
 	"bufio"
+	"crypto/sha1"
 	"encoding/binary"
 	"io"
 	"net"
@@ -52,11 +53,22 @@ func TestLDAP(t *testing.T) {
 	wantDown(t, "wrong password", ask(t, "ldap user=cn=joe password-env=CHECK_TEST_WRONG timeout=10s", at), "bind: LDAP Result Code 49")
 	wantUp(t, "entry", ask(t, "ldap base=dc=here timeout=10s", at), "entry found")
 	wantDown(t, "no entry", ask(t, "ldap base=dc=there timeout=10s", at), `search for dc=there: LDAP Result Code 32`)
-	wantUp(t, "over TLS", ask(t, "ldap tls timeout=10s", serveTLS(t, ldapServer)), "bind accepted")
 	wantDown(t, "another protocol", ask(t, "ldap timeout=10s", serve(t, func(c net.Conn) { c.Write([]byte("220 mail\r\n")) })), "")
 }
 
-// mysqlServer lets joe in, and gives a row for SELECT 1 and none for anything else.
+// mysqlScramble proves "pass" to a server that greets with salt (mysql_native_password).
+func mysqlScramble(salt string) string {
+	once := sha1.Sum([]byte("pass"))
+	twice := sha1.Sum(once[:])
+	mask := sha1.Sum(append([]byte(salt), twice[:]...))
+	for i := range mask {
+		mask[i] ^= once[i]
+	}
+	return string(mask[:])
+}
+
+// mysqlServer lets joe in, and cn=joe with "pass"; it has the database here. It gives a
+// row for SELECT 1 and none for anything else.
 func mysqlServer(conn net.Conn) {
 	in := bufio.NewReader(conn)
 	sequence := byte(0)
@@ -76,8 +88,13 @@ func mysqlServer(conn net.Conn) {
 	}
 	const ok, eof = "\x00\x00\x00\x02\x00\x00\x00", "\xfe\x00\x00\x02\x00"
 	send("\x0a8.0.1\x00\x01\x00\x00\x0012345678\x00\xff\xf7\x21\x02\x00\x08\x00\x15" + strings.Repeat("\x00", 10) + "123456789012\x00mysql_native_password\x00")
-	if who := read(); !strings.Contains(who, "joe\x00") {
+	who := read()
+	if !strings.Contains(who, "\x00joe\x00\x00") && !strings.Contains(who, "\x00cn=joe\x00\x14"+mysqlScramble("12345678123456789012")) {
 		send("\xff\x15\x04#28000Access denied")
+		return
+	}
+	if strings.Contains(who, "\x00there\x00") {
+		send("\xff\x19\x04#42000Unknown database")
 		return
 	}
 	send(ok)
@@ -103,6 +120,8 @@ func TestMySQLAsAUser(t *testing.T) {
 	at := serve(t, mysqlServer)
 	wantUp(t, "joe", ask(t, "mysql user=joe timeout=10s", at), "the query gave a row")
 	wantDown(t, "no row", ask(t, "mysql user=joe query='SELECT 2' timeout=10s", at), "the query gave no row")
+	wantUp(t, "database", ask(t, "mysql user=joe database=here timeout=10s", at), "the query gave a row")
+	wantDown(t, "no database", ask(t, "mysql user=joe database=there timeout=10s", at), "Error 1049 (42000): Unknown database")
 	wantDown(t, "ann", ask(t, "mysql user=ann timeout=10s", at), "Error 1045 (28000): Access denied")
 	wantUp(t, "greeting", ask(t, "mysql timeout=10s", at), "version 8.0.1")
 }
@@ -128,8 +147,12 @@ func pgsqlServer(conn net.Conn) {
 		conn.Write([]byte("N"))
 		_, hello = read(0)
 	}
-	if !strings.Contains(hello, "user\x00joe\x00") {
+	if !strings.Contains(hello, "user\x00joe\x00") && !strings.Contains(hello, "user\x00cn=joe\x00") {
 		fail("28000", "no such role")
+		return
+	}
+	if strings.Contains(hello, "database\x00there\x00") {
+		fail("3D000", "no such database")
 		return
 	}
 	send('R', "\x00\x00\x00\x03")
@@ -159,6 +182,7 @@ func TestPgSQLAsAUser(t *testing.T) {
 	at := serve(t, pgsqlServer)
 	wantUp(t, "joe", ask(t, "pgsql user=joe password-env=CHECK_TEST_PASSWORD timeout=10s", at), "the query gave a row")
 	wantDown(t, "no row", ask(t, "pgsql user=joe password-env=CHECK_TEST_PASSWORD query='SELECT 2' timeout=10s", at), "the query gave no row")
+	wantDown(t, "no database", ask(t, "pgsql user=joe database=there password-env=CHECK_TEST_PASSWORD timeout=10s", at), "no such database")
 	wantDown(t, "wrong password", ask(t, "pgsql user=joe password-env=CHECK_TEST_WRONG timeout=10s", at), "password authentication failed")
 	wantUp(t, "start-up", ask(t, "pgsql timeout=10s", at), "takes connections")
 }

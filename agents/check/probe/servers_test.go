@@ -4,10 +4,13 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"encoding/pem"
 	"io"
 	"net"
 	"net/http/httptest"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -83,13 +86,26 @@ func serve(t *testing.T, handle func(net.Conn)) netip.AddrPort {
 	return l.Addr().(*net.TCPAddr).AddrPort()
 }
 
-// serveTLS is serve under the certificate of httptest (example.com, 127.0.0.1).
-func serveTLS(t *testing.T, handle func(net.Conn)) netip.AddrPort {
+// serveTLS is serve under the certificate of httptest (example.com, 127.0.0.1), which is its own authority.
+func serveTLS(t *testing.T, handle func(net.Conn)) (at netip.AddrPort, caFile string) {
+	t.Helper()
 	s := httptest.NewUnstartedServer(nil)
 	s.StartTLS()
 	certificates := s.TLS.Certificates
+	caFile = authorityOf(t, s)
 	s.Close()
-	return serve(t, func(c net.Conn) { handle(tls.Server(c, &tls.Config{Certificates: certificates})) })
+	return serve(t, func(c net.Conn) { handle(tls.Server(c, &tls.Config{Certificates: certificates})) }), caFile
+}
+
+// authorityOf is a file with the server's certificate.
+func authorityOf(t *testing.T, s *httptest.Server) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
+	if err := os.WriteFile(file, block, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
 // hush takes everything and says nothing.

@@ -2,6 +2,9 @@ package probe
 
 import (
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"testing"
@@ -125,10 +128,60 @@ func TestConnectionsThatFail(t *testing.T) {
 	}
 }
 
+// Every kind that may speak TLS does so, and knows whom it speaks with if asked to.
 func TestTLSStreams(t *testing.T) {
-	imaps := serveTLS(t, say("* OK ready\r\n"))
-	wantUp(t, "imaps", ask(t, "imap tls timeout=10s", imaps), "* OK ready")
-	wantDown(t, "verified without its authority", ask(t, "imap tls verify timeout=10s", imaps), "TLS: tls: failed to verify certificate")
-	wantDown(t, "TLS to a plain port", ask(t, "imap tls timeout=10s", serve(t, say("* OK ready\r\n"))), "TLS: ")
-	wantDown(t, "plain to a TLS port", ask(t, "imap timeout=100ms", imaps), "")
+	for _, c := range []struct {
+		kind   string
+		handle func(net.Conn)
+	}{
+		{"tcp expect=ready", say("ready")},
+		{"smtp", lines("220 ready\r\n", map[string]string{"EHLO": "250 hello\r\n"})},
+		{"ftp", say("220 ready\r\n")},
+		{"imap", say("* OK ready\r\n")},
+		{"pop3", say("+OK ready\r\n")},
+		{"ldap", ldapServer},
+	} {
+		t.Run(c.kind, func(t *testing.T) {
+			at, ca := serveTLS(t, c.handle)
+			secured := c.kind + " tls timeout=10s "
+			wantUp(t, "TLS", ask(t, secured, at), "")
+			wantUp(t, "verified", ask(t, secured+"verify ca-file="+ca, at), "")
+			wantUp(t, "verified by name", ask(t, secured+"verify sni=example.com ca-file="+ca, at), "")
+			wantDown(t, "verified without its authority", ask(t, secured+"verify", at), "TLS: tls: failed to verify certificate")
+			wantDown(t, "verified by another name", ask(t, secured+"verify sni=www.example.org ca-file="+ca, at), "www.example.org")
+			wantDown(t, "TLS to a plain port", ask(t, secured, serve(t, say("220 ready\r\n"))), "TLS: ")
+			wantDown(t, "plain to a TLS port", ask(t, c.kind+" timeout=100ms", at), "")
+		})
+	}
+}
+
+// Every kind that logs in takes the password from either place.
+func TestPasswords(t *testing.T) {
+	secret := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(secret, []byte("pass\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("CHECK_TEST_PASSWORD", "pass")
+	t.Setenv("CHECK_TEST_WRONG", "no")
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if user, password, _ := r.BasicAuth(); user != "cn=joe" || password != "pass" {
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	}))
+	t.Cleanup(web.Close)
+	for kind, at := range map[string]netip.AddrPort{
+		"http":  addressOf(web),
+		"ftp":   serve(t, lines("220 x\r\n", map[string]string{"USER cn=joe": "331 go on\r\n", "PASS": "530 out\r\n", "PASS pass": "230 in\r\n"})),
+		"imap":  serve(t, lines("* OK\r\n", map[string]string{"a": "a NO out\r\n", `a LOGIN "cn=joe" "pass"`: "a OK in\r\n"})),
+		"pop3":  serve(t, lines("+OK\r\n", map[string]string{"USER cn=joe": "+OK\r\n", "PASS": "-ERR out\r\n", "PASS pass": "+OK in\r\n"})),
+		"ldap":  serve(t, ldapServer),
+		"mysql": serve(t, mysqlServer),
+		"pgsql": serve(t, pgsqlServer),
+	} {
+		user := kind + " user=cn=joe timeout=10s "
+		wantUp(t, kind+": file", ask(t, user+"password-file="+secret, at), "")
+		wantUp(t, kind+": environment", ask(t, user+"password-env=CHECK_TEST_PASSWORD", at), "")
+		wantDown(t, kind+": wrong", ask(t, user+"password-env=CHECK_TEST_WRONG", at), "")
+		wantDown(t, kind+": none", ask(t, user, at), "")
+	}
 }
