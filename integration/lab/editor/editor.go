@@ -203,22 +203,28 @@ func (e *Editor) Read(ctx context.Context, path string) ([]byte, error) {
 	return page, err
 }
 
-// texts lists the rendered texts of all posts or comments, a hundred at a time.
-func (e *Editor) texts(ctx context.Context, kind string) (texts []string, err error) {
-	for page, pages := 1, 1; page <= pages; page++ {
+// texts lists the titles and texts of posts or comments in the order of their numbers, but for
+// the first few, a hundred at a time, and says how many there are in all.
+func (e *Editor) texts(ctx context.Context, kind string, but int) (texts []string, total int, err error) {
+	const most = 100 // REST gives no more at a time
+	for total = but + 1; but < total; but += most {
 		var list []struct {
 			Title, Content struct{ Rendered string }
 		}
-		h, err := e.rest(ctx, http.MethodGet, fmt.Sprintf("%s&per_page=100&orderby=id&order=asc&page=%d", kind, page), nil, nil, &list, http.StatusOK)
-		if err != nil {
-			return nil, fmt.Errorf("list %s, page %d: %w", kind, page, err)
+		var h http.Header
+		route := fmt.Sprintf("%s&per_page=%d&orderby=id&order=asc&offset=%d&_fields=title,content", kind, most, but)
+		if err := patiently(func() (err error) {
+			h, err = e.rest(ctx, http.MethodGet, route, nil, nil, &list, http.StatusOK)
+			return err
+		}); err != nil {
+			return nil, 0, fmt.Errorf("list %s from %d: %w", kind, but, err)
 		}
 		for _, item := range list {
 			texts = append(texts, item.Title.Rendered+" "+item.Content.Rendered)
 		}
-		if _, err := fmt.Sscan(h.Get("X-WP-TotalPages"), &pages); err != nil {
-			return nil, fmt.Errorf("list %s: X-WP-TotalPages is %q", kind, h.Get("X-WP-TotalPages"))
+		if _, err := fmt.Sscan(h.Get("X-WP-Total"), &total); err != nil {
+			return nil, 0, fmt.Errorf("list %s: X-WP-Total is %q", kind, h.Get("X-WP-Total"))
 		}
 	}
-	return texts, nil
+	return texts, total, nil
 }

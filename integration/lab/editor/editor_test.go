@@ -77,13 +77,13 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// list answers in pages of a hundred.
+// list answers a hundred at a time.
 func (s *site) list(w http.ResponseWriter, r *http.Request, all []string) {
-	var page int
-	fmt.Sscan(r.URL.Query().Get("page"), &page)
-	w.Header().Set("X-WP-TotalPages", fmt.Sprint((len(all)+99)/100))
+	var from int
+	fmt.Sscan(r.URL.Query().Get("offset"), &from)
+	w.Header().Set("X-WP-Total", fmt.Sprint(len(all)))
 	items := []map[string]any{}
-	for _, text := range all[min(len(all), (page-1)*100):min(len(all), page*100)] {
+	for _, text := range all[min(len(all), from):min(len(all), from+100)] {
 		items = append(items, map[string]any{"content": map[string]string{"rendered": text}})
 	}
 	json.NewEncoder(w).Encode(items)
@@ -139,6 +139,36 @@ func TestVerifyFindsWhatIsWrong(t *testing.T) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}
 		})
+	}
+}
+
+func TestVerifyNew(t *testing.T) {
+	s, d := written(t)
+	if err := d.VerifyNew(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		d.comment(t.Context())
+	}
+	s.comments[0] = "changed" // found only by Verify
+	if err := d.VerifyNew(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := d.Verify(t.Context()); err == nil {
+		t.Error("Verify did not find a comment that had changed")
+	}
+	d.comment(t.Context())
+	for what, spoil := range map[string]func(){
+		"the newest is lost":     func() { s.comments = append(s.comments[:len(s.comments)-1], "gone") },
+		"many old ones are lost": func() { s.comments = s.comments[60:] },
+		"an old post is lost":    func() { s.posts[0] = "gone" },
+	} {
+		comments, posts := slices.Clone(s.comments), slices.Clone(s.posts)
+		spoil()
+		if err := d.VerifyNew(t.Context()); err == nil {
+			t.Errorf("VerifyNew finds nothing: %s", what)
+		}
+		s.comments, s.posts = comments, posts
 	}
 }
 

@@ -34,8 +34,8 @@ const settle = 4 * time.Second
 // onlyEnv names the faults to be played, by a regular expression, for who works on one.
 const onlyEnv = "SYSTOLE_LAB_ONLY"
 
-// Play does the harm; waits until reading and writing go on; mends; waits until the
-// site is whole; and checks that nothing is lost.
+// Play does the harm; waits until reading and writing go on; checks that nothing is lost,
+// while it mends and waits until the site is whole.
 func (s *Story) Play(f Fault) {
 	s.Helper()
 	if only := os.Getenv(onlyEnv); only != "" && !regexp.MustCompile(only).MatchString(f.Name) {
@@ -51,15 +51,22 @@ func (s *Story) Play(f Fault) {
 		return s.Diary.Comments.Since(later) > 5 && s.Diary.Posts.Since(later) > 0 && s.Diary.Visits.Since(later) > 5
 	})
 	back := time.Now()
+	reading := make(chan error, 1)
+	go func() { reading <- s.Diary.VerifyNew(ctx) }() // readers do not wait for the mechanic
+	var err error
 	if f.Mend != nil {
-		s.Must(f.Name+", mending", f.Mend(ctx))
+		err = f.Mend(ctx)
 	}
-	s.Must(f.Name+", being whole again", s.Whole(ctx))
+	if err == nil {
+		err = s.Whole(ctx)
+	}
 	now := time.Now()
+	read := <-reading
+	s.Must(f.Name+", mending", err)
+	s.Must(f.Name+", reading back", read)
 	_, _, _, after := s.Diary.Counts()
 	r := row{f.Name, s.Diary.Visits.Outage(began, now), s.Diary.Comments.Outage(began, now), after - before, f.Targets}
 	s.rows = append(s.rows, r)
-	s.Must(f.Name+", reading back", s.Diary.VerifyNew(s.Context()))
 	s.Logf("%6.1f s  %-44s reads %5.2f s  writes %5.2f s  unsure %d  (back after %.0f s, whole %.0f s, read back %.0f s)", time.Since(s.began).Seconds(),
 		r.name, r.reads.Seconds(), r.writes.Seconds(), r.unsure, back.Sub(began).Seconds(), now.Sub(began).Seconds(), time.Since(began).Seconds())
 	r.judge(s.Errorf)

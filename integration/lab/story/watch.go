@@ -46,8 +46,8 @@ func Address(a netip.Addr) Service {
 // A question on the wire wakes every machine, and a look at a machine starts programs
 // in it; the site needs the processors more than the watchers do.
 const (
-	askEvery  = 40 * time.Millisecond
-	lookEvery = time.Second
+	askEvery  = 80 * time.Millisecond
+	lookEvery = 2 * time.Second
 	lookLimit = 10 * time.Second
 )
 
