@@ -19,6 +19,7 @@ import (
 	"systole/agents/check/probe"
 	"systole/agents/check/runner"
 	"systole/agents/ipvs/control"
+	"systole/agents/ipvs/director"
 	"systole/agents/ipvs/kernel"
 	"systole/agents/ipvs/table"
 )
@@ -146,6 +147,7 @@ type desk struct {
 
 	mu     sync.Mutex
 	dead   map[string]bool // addresses whose checks fail
+	silent map[string]bool // addresses that answer no check
 	synced int
 }
 
@@ -153,7 +155,7 @@ type desk struct {
 func keep(t *testing.T, test func(d *desk)) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		d := &desk{T: t, kernel: &fakeKernel{}, dir: dir, dead: map[string]bool{}}
+		d := &desk{T: t, kernel: &fakeKernel{}, dir: dir, dead: map[string]bool{}, silent: map[string]bool{}}
 		for _, p := range []string{"net/ipv4/ip_forward", "net/ipv4/vs/backup_only", "net/ipv4/vs/sync_threshold", "net/ipv4/vs/expire_quiescent_template", "net/ipv4/conf/eth0/send_redirects"} {
 			d.put(p, "0")
 		}
@@ -177,9 +179,15 @@ func (d *desk) begin() {
 	d.sysctls = sysctls{filepath.Join(d.dir, "sys")}
 	d.keeper.synced = func() (int, error) { return d.synced, nil }
 	d.runner = runner.New(runner.Options{New: func(c check.Check) (probe.Prober, error) {
-		return func(context.Context) check.Result {
+		return func(ctx context.Context) check.Result {
 			d.mu.Lock()
 			defer d.mu.Unlock()
+			if d.silent[c.Target.Addr().String()] {
+				d.mu.Unlock()
+				defer d.mu.Lock()
+				<-ctx.Done()
+				return check.Result{}
+			}
 			return check.Result{OK: !d.dead[c.Target.Addr().String()]}
 		}, nil
 	}})
@@ -300,7 +308,7 @@ func TestAdopt(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		d.end()
 		d.kernel.did()
-		d.dead["10.0.0.1"], d.dead["10.0.0.2"] = true, true // not known yet to the new one
+		d.silent["10.0.0.1"] = true // which the new one learns after a time-out
 		d.begin()
 		if _, err := d.ask(control.Request{Do: control.SetRole, Role: control.Active}); err == nil {
 			t.Error("a role before a configuration was taken")
@@ -311,6 +319,8 @@ func TestAdopt(t *testing.T) {
 		if got := d.kernel.did(); got != "" {
 			t.Errorf("the new process did %s", got)
 		}
+		time.Sleep(2 * time.Second)
+		d.isTable("tcp 192.0.2.10:80 10.0.0.2=1")
 		d.end()
 		d.begin()
 		d.must(control.Request{Do: control.Stop}) // without a configuration
@@ -426,6 +436,21 @@ func TestSettings(t *testing.T) {
 		if d.setting("net/ipv4/ip_forward") != "0" || d.kernel.times.UDP != 0 {
 			t.Error("a stop did not restore everything")
 		}
+	})
+}
+
+// What the cluster says of nodes is done at once.
+func TestClusterWeights(t *testing.T) {
+	keep(t, func(d *desk) {
+		s := control.Setup{Services: "virtual tcp 192.0.2.10:80 forward=dr; check none; real 10.0.0.1 node=a; real 10.0.0.2 node=b"}
+		d.become(control.Active, s)
+		time.Sleep(2 * time.Second)
+		d.tables <- map[string]director.Weight{"a": {Drain: true}, "b": {Set: true, N: 5}}
+		synctest.Wait()
+		d.isTable("tcp 192.0.2.10:80 10.0.0.1=0 10.0.0.2=5")
+		d.tables <- map[string]director.Weight{}
+		synctest.Wait()
+		d.isTable(shopTable)
 	})
 }
 
