@@ -14,6 +14,7 @@ const (
 	CodeUnavailable  = 69
 	CodeSoftware     = 70
 	CodeTemporary    = 75
+	CodeProtocol     = 76
 	CodeConfig       = 78
 	CodeNotConnected = 102
 	CodeOld          = 103

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -165,29 +164,8 @@ func askOne(ctx context.Context, host string, ca transport.Fingerprint, r joinRe
 		return reply, refuse(api.CodeNotConnected, "cannot reach the cluster at %s (does systoled run there, and does a firewall let TCP and UDP through?): %v", host, errors.Unwrap(err))
 	}
 	defer resp.Body.Close()
-	return reply, readAnswer(host, resp, maxJoinReply, &reply)
-}
-
-// readAnswer decodes a peer's JSON, or the api.Error it refuses with.
-func readAnswer(from string, resp *http.Response, limit int64, out any) error {
-	b, err := io.ReadAll(io.LimitReader(resp.Body, limit))
-	if err != nil {
-		return refuse(api.CodeNotConnected, "answer of %s: %v", from, err)
-	}
-	if resp.StatusCode != http.StatusOK {
-		e := &api.Error{}
-		if json.Unmarshal(b, e) != nil || e.Message == "" {
-			return refuse(int(exit.Protocol), "%s answers %s: it may run another release", from, resp.Status)
-		}
-		return e
-	}
-	if out == nil {
-		return nil
-	}
-	if err := json.Unmarshal(b, out); err != nil {
-		return refuse(int(exit.Protocol), "answer of %s: %v", from, err)
-	}
-	return nil
+	err = api.ReadAnswer(host, resp, maxJoinReply, &reply)
+	return reply, err
 }
 
 // withPort adds the default port to a host without one.

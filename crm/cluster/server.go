@@ -1,14 +1,10 @@
 package cluster
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -52,7 +48,7 @@ func NewServer(o ServerOptions) *Server {
 // JoinHandler answers on ProtoJoin; peers there have no certificate.
 func (s *Server) JoinHandler() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("POST "+joinPath, endpoint(maxJoinRequest, func(ctx context.Context, r joinRequest) (joinReply, error) {
+	mux.Handle("POST "+joinPath, api.Endpoint(maxJoinRequest, func(ctx context.Context, r joinRequest) (joinReply, error) {
 		return s.welcome(ctx, r, s.o.Now())
 	}))
 	return mux
@@ -69,32 +65,32 @@ const maxPeerBody = 1 << 20
 func (s *Server) PeerHandler() http.Handler {
 	mux := http.NewServeMux()
 	answer := func(verb string, h http.Handler) { mux.Handle("POST "+PeerPrefix+verb, h) }
-	answer(verbHello, endpoint(maxPeerBody, s.hello))
-	answer(verbTrust, endpoint(maxPeerBody, s.tellTrust))
-	answer(verbAdopt, endpoint(maxPeerBody, s.takeTrust))
-	answer(verbRenew, endpoint(maxPeerBody, s.renewFor))
-	answer(verbCAKey, endpoint(maxPeerBody, s.giveCAKey))
-	answer(verbEnter, endpoint(maxPeerBody, s.admit))
-	answer(verbDepart, endpoint(maxPeerBody, s.depart))
+	answer(verbHello, api.Endpoint(maxPeerBody, s.hello))
+	answer(verbTrust, api.Endpoint(maxPeerBody, s.tellTrust))
+	answer(verbAdopt, api.Endpoint(maxPeerBody, s.takeTrust))
+	answer(verbRenew, api.Endpoint(maxPeerBody, s.renewFor))
+	answer(verbCAKey, api.Endpoint(maxPeerBody, s.giveCAKey))
+	answer(verbEnter, api.Endpoint(maxPeerBody, s.admit))
+	answer(verbDepart, api.Endpoint(maxPeerBody, s.depart))
 	// The rest are people's wishes, passed on by the node they spoke to.
-	answer(verbToken, endpoint(maxPeerBody, s.token))
-	answer(verbRemove, endpoint(maxPeerBody, s.remove))
-	answer(verbRotate, endpoint(maxPeerBody, s.rotate))
+	answer(verbToken, api.Endpoint(maxPeerBody, s.token))
+	answer(verbRemove, api.Endpoint(maxPeerBody, s.remove))
+	answer(verbRotate, api.Endpoint(maxPeerBody, s.rotate))
 	return withPeer(mux)
 }
 
 // AdminHandler is api.Handler.Cluster: it answers [Admin].
 func (s *Server) AdminHandler() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("POST "+pathStatus, endpoint(maxPeerBody, s.status))
+	mux.Handle("POST "+pathStatus, api.Endpoint(maxPeerBody, s.status))
 	for path, h := range map[string]http.Handler{
-		pathToken:  endpoint(maxPeerBody, s.token),
-		pathLeave:  endpoint(maxPeerBody, s.leave),
-		pathRemove: endpoint(maxPeerBody, s.remove),
-		pathRotate: endpoint(maxPeerBody, s.rotate),
-		pathBackup: endpoint(maxPeerBody, s.backup),
+		pathToken:  api.Endpoint(maxPeerBody, s.token),
+		pathLeave:  api.Endpoint(maxPeerBody, s.leave),
+		pathRemove: api.Endpoint(maxPeerBody, s.remove),
+		pathRotate: api.Endpoint(maxPeerBody, s.rotate),
+		pathBackup: api.Endpoint(maxPeerBody, s.backup),
 	} {
-		mux.Handle("POST "+path, rootOnly(h))
+		mux.Handle("POST "+path, api.RootOnly("change the cluster", h))
 	}
 	return mux
 }
@@ -128,60 +124,9 @@ func asker(ctx context.Context) string {
 	return name
 }
 
-// rootOnly keeps the members of the daemon's group from changing the cluster
-// itself: they administer resources.
-func rootOnly(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if p := api.PeerFrom(r.Context()); p.Node == "" && p.UID != 0 && p.UID != os.Getuid() {
-			reply(w, nil, refuse(api.CodePrivilege, "user %s may not change the cluster: run as root", p.User))
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-// endpoint answers one request: a JSON value in, a JSON value or an api.Error out.
-func endpoint[In, Out any](limit int64, f func(context.Context, In) (Out, error)) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		in, err := api.Decode[In](http.MaxBytesReader(w, r.Body, limit))
-		if err != nil {
-			reply(w, nil, err)
-			return
-		}
-		out, err := f(r.Context(), in)
-		reply(w, out, err)
-	})
-}
-
-func reply(w http.ResponseWriter, out any, err error) {
-	w.Header().Set("Content-Type", "application/json")
-	if err != nil {
-		e, ok := errors.AsType[*api.Error](err)
-		if !ok {
-			e = &api.Error{Code: api.CodeError, Message: err.Error()}
-		}
-		w.WriteHeader(http.StatusConflict) // the body says which refusal it is
-		out = e
-	}
-	_ = json.NewEncoder(w).Encode(out) // a client that has gone needs no answer
-}
-
 // peer asks another node.
 func (s *Server) peer(ctx context.Context, node, verb string, in, out any) error {
-	body, err := json.Marshal(in)
-	if err != nil {
-		return fmt.Errorf("ask %s: %w", node, err)
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+node+PeerPrefix+verb, bytes.NewReader(body))
-	if err != nil {
-		return fmt.Errorf("ask %s: %w", node, err)
-	}
-	resp, err := s.o.Peers.Do(req)
-	if err != nil {
-		return fmt.Errorf("node %s does not answer: %w", node, errors.Unwrap(err))
-	}
-	defer resp.Body.Close()
-	return readAnswer("node "+node, resp, maxPeerBody, out)
+	return api.AskNode(ctx, s.o.Peers, node, PeerPrefix+verb, maxPeerBody, in, out)
 }
 
 // An election takes well under dcPatience; whoever asks during one waits, and is

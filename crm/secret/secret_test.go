@@ -241,13 +241,13 @@ func TestOnlyRootAsks(t *testing.T) {
 		s.servers["a"].AdminHandler().ServeHTTP(w, r.WithContext(api.WithPeer(r.Context(), p)))
 		return w.Code
 	}
-	set := `{"resource":"db","parameter":"test_passwd","value":"eA=="}`
+	wishes := map[string]string{"set": `{"resource":"db","parameter":"test_passwd","value":"eA=="}`, "get": `{"resource":"db","parameter":"test_passwd"}`, "sync": `{}`}
 	for _, c := range []struct {
 		peer api.Peer
 		want int
 	}{{api.Peer{UID: 4711, User: "operator"}, http.StatusConflict}, {api.Peer{UID: 0, User: "root"}, http.StatusOK}} {
 		for _, verb := range []string{"set", "get", "sync"} {
-			if got := ask(c.peer, verb, set); got != c.want {
+			if got := ask(c.peer, verb, wishes[verb]); got != c.want {
 				t.Errorf("%s by %s: %d, want %d", verb, c.peer.User, got, c.want)
 			}
 		}

@@ -1,15 +1,10 @@
 package secret
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -193,71 +188,16 @@ func notSet(k Key) error {
 
 // peer asks another node.
 func (s *Server) peer(ctx context.Context, node, verb string, in, out any) error {
-	body, err := json.Marshal(in)
-	if err != nil {
-		return fmt.Errorf("ask %s: %w", node, err)
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+node+PeerPrefix+verb, bytes.NewReader(body))
-	if err != nil {
-		return fmt.Errorf("ask %s: %w", node, err)
-	}
-	resp, err := s.o.Peers.Do(req)
-	if err != nil {
-		return fmt.Errorf("ask %s: %w", node, err)
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
-	if err != nil {
-		return fmt.Errorf("ask %s: %w", node, err)
-	}
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("ask %s: %s", node, resp.Status)
-	}
-	if out == nil {
-		return nil
-	}
-	if json.Unmarshal(b, out) != nil { // whose error might quote a secret
-		return fmt.Errorf("ask %s: the answer cannot be read: it may run another release", node)
-	}
-	return nil
+	return api.AskNode(ctx, s.o.Peers, node, PeerPrefix+verb, maxBody, in, out)
+}
+
+// endpoint answers one request.
+func endpoint[In, Out any](f func(context.Context, In) (Out, error)) http.Handler {
+	return api.Endpoint(maxBody, f)
 }
 
 // rootOnly keeps the members of the daemon's group from reading secrets.
-func rootOnly(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if p := api.PeerFrom(r.Context()); p.Node == "" && p.UID != 0 && p.UID != os.Getuid() {
-			reply(w, nil, &api.Error{Code: api.CodePrivilege, Message: fmt.Sprintf("user %s may not see or change secrets: run as root", p.User)})
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-// endpoint answers one request: a JSON value in, a JSON value or an api.Error out.
-func endpoint[In, Out any](f func(context.Context, In) (Out, error)) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var in In
-		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&in); err != nil {
-			reply(w, nil, &api.Error{Code: api.CodeUsage, Message: "the request cannot be read"})
-			return
-		}
-		out, err := f(r.Context(), in)
-		reply(w, out, err)
-	})
-}
-
-func reply(w http.ResponseWriter, out any, err error) {
-	w.Header().Set("Content-Type", "application/json")
-	if err != nil {
-		e, ok := errors.AsType[*api.Error](err)
-		if !ok {
-			e = &api.Error{Code: api.CodeError, Message: err.Error()}
-		}
-		w.WriteHeader(http.StatusConflict) // the body says which refusal it is
-		out = e
-	}
-	_ = json.NewEncoder(w).Encode(out) // a client that has gone needs no answer
-}
+func rootOnly(next http.Handler) http.Handler { return api.RootOnly("see or change secrets", next) }
 
 // Admin changes secrets through a running daemon; it is a thin client of
 // [Server.AdminHandler].

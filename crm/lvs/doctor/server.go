@@ -1,12 +1,7 @@
 package doctor
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
 	"net/http"
 	"time"
 
@@ -48,22 +43,14 @@ const (
 // PeerHandler answers other nodes below PeerPrefix.
 func (s *Server) PeerHandler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST "+PeerPrefix+pathFacts, func(w http.ResponseWriter, r *http.Request) {
-		serve(w, r, func(ctx context.Context, q Questions) (Facts, error) { return Look(ctx, s.o.Node, q), nil })
-	})
+	mux.Handle("POST "+PeerPrefix+pathFacts, api.Endpoint(maxBody, func(ctx context.Context, q Questions) (Facts, error) { return Look(ctx, s.o.Node, q), nil }))
 	return mux
 }
 
 // AdminHandler answers [Client] below AdminPrefix, to root only: a survey sends packets.
 func (s *Server) AdminHandler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST "+AdminPrefix+pathFacts, func(w http.ResponseWriter, r *http.Request) {
-		if api.PeerFrom(r.Context()).UID != 0 {
-			refuse(w, &api.Error{Code: api.CodePrivilege, Message: "only root may survey the nodes"})
-			return
-		}
-		serve(w, r, s.everyone)
-	})
+	mux.Handle("POST "+AdminPrefix+pathFacts, api.RootOnly("survey the nodes", api.Endpoint(maxBody, s.everyone)))
 	return mux
 }
 
@@ -86,48 +73,8 @@ func (s *Server) everyone(ctx context.Context, q Questions) ([]Facts, error) {
 }
 
 func (s *Server) peer(ctx context.Context, node string, q Questions) (f Facts, err error) {
-	body, err := json.Marshal(q)
-	if err != nil {
-		return f, err
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+node+PeerPrefix+pathFacts, bytes.NewReader(body))
-	if err != nil {
-		return f, err
-	}
-	resp, err := s.o.Peers.Do(req)
-	if err != nil {
-		return f, err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return f, fmt.Errorf("it answered %s: it may run another release", resp.Status)
-	}
-	return f, json.NewDecoder(io.LimitReader(resp.Body, maxBody)).Decode(&f)
-}
-
-func serve[Out any](w http.ResponseWriter, r *http.Request, f func(context.Context, Questions) (Out, error)) {
-	var q Questions
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&q); err != nil {
-		refuse(w, &api.Error{Code: api.CodeUsage, Message: "the questions cannot be read: " + err.Error()})
-		return
-	}
-	out, err := f(r.Context(), q)
-	if err != nil {
-		refuse(w, err)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(out) // a client that has gone needs no answer
-}
-
-func refuse(w http.ResponseWriter, err error) {
-	e, ok := errors.AsType[*api.Error](err)
-	if !ok {
-		e = &api.Error{Code: api.CodeError, Message: err.Error()}
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(http.StatusConflict) // the body says which refusal it is
-	_ = json.NewEncoder(w).Encode(e)
+	err = api.AskNode(ctx, s.o.Peers, node, PeerPrefix+pathFacts, maxBody, q, &f)
+	return f, err
 }
 
 // Cluster asks all nodes through a running daemon.

@@ -40,10 +40,10 @@ func TestEveryNodeIsAsked(t *testing.T) {
 		server("a").AdminHandler().ServeHTTP(rec, r.WithContext(api.WithPeer(r.Context(), api.Peer{UID: uid})))
 		return rec
 	}
-	if got := ask(1000, "{}"); got.Code != http.StatusConflict || !strings.Contains(got.Body.String(), "only root") {
+	if got := ask(1000, "{}"); got.Code != http.StatusConflict || !strings.Contains(got.Body.String(), "run as root") {
 		t.Errorf("not root: %d %s", got.Code, got.Body)
 	}
-	if got := ask(0, "[]"); got.Code != http.StatusConflict || !strings.Contains(got.Body.String(), "cannot be read") {
+	if got := ask(0, "[]"); got.Code != http.StatusConflict || !strings.Contains(got.Body.String(), "request body") {
 		t.Errorf("not questions: %d %s", got.Code, got.Body)
 	}
 	if got := ask(0, "{}"); got.Code != http.StatusOK || !strings.Contains(got.Body.String(), `"settings"`) {
