@@ -59,29 +59,28 @@ func TestSilentWhenTheDaemonIsStopped(t *testing.T) {
 	addVIP(t, w, vip4, vip6)
 	for _, addr := range []string{vip4, vip6} {
 		a := newAsker(t, w, addr)
-		if _, _, answers := a.listen(t, 4*lease); answers < a.asked*9/10 {
-			t.Errorf("%s answered %d of %d times while renewed: renewing leaves gaps", addr, answers, a.asked)
-		}
-		d.beat()
-		d.signal(syscall.SIGSTOP)
-		began := boottime()
-		_, last, answers := a.listen(t, 3*lease)
-		renewed := d.last(began)
-		if renewed > began {
-			renewed = began
-		}
-		after := last - renewed
-		t.Logf("%s: stopped; last answer %v after the last renewal", addr, after)
-		if answers == 0 || after > lease+n.bound() {
-			t.Errorf("%s: %d answers, the last %v after the last renewal; want at most %v", addr, answers, after, lease+n.bound())
-		}
-		d.signal(syscall.SIGCONT)
-		resumed := boottime()
-		first, _, answers := a.listen(t, 2*lease)
-		if answers == 0 {
-			t.Errorf("%s: no answer after the daemon went on", addr)
-		}
-		t.Logf("%s: continued; answers again after %v", addr, first-resumed)
+		repeatedly(t, func() error {
+			if _, _, answers := a.listen(t, 4*lease); answers < a.asked*9/10 {
+				return fmt.Errorf("%s answered %d of %d times while renewed: renewing leaves gaps", addr, answers, a.asked)
+			}
+			d.beat()
+			d.signal(syscall.SIGSTOP)
+			began := boottime()
+			_, last, answers := a.listen(t, 3*lease)
+			after := last - min(d.last(began), began)
+			t.Logf("%s: stopped; last answer %v after the last renewal", addr, after)
+			if after > lease+n.bound() {
+				t.Errorf("%s: the last answer %v after the last renewal; want at most %v", addr, after, lease+n.bound())
+			}
+			d.signal(syscall.SIGCONT)
+			resumed := boottime()
+			first, _, again := a.listen(t, 2*lease)
+			if answers == 0 || again == 0 {
+				return fmt.Errorf("%s: %d answers after the last renewal, %d after the daemon went on", addr, answers, again)
+			}
+			t.Logf("%s: continued; answers again after %v", addr, first-resumed)
+			return nil
+		})
 	}
 	d.signal(syscall.SIGKILL)
 	a := newAsker(t, w, vip4)
@@ -97,21 +96,27 @@ func TestSilentWhenTheDaemonIsStopped(t *testing.T) {
 	if _, _, answers := a.listen(t, 50*time.Millisecond); answers != 0 {
 		t.Errorf("%d answers before the new daemon has a lease", answers)
 	}
-	g.Renew(lease)
-	if _, _, answers := a.listen(t, lease/2); answers == 0 {
-		t.Error("no answer for a new daemon's lease")
-	}
+	repeatedly(t, func() error {
+		g.Renew(lease)
+		if _, _, answers := a.listen(t, lease/2); answers == 0 {
+			return errors.New("no answer for a new daemon's lease")
+		}
+		return nil
+	})
 	// Somebody flushes all tables: the next renewal writes ours again.
-	if err := n.transaction(func() error { n.conn.FlushRuleset(); return nil }); err != nil {
-		t.Fatal(err)
-	}
-	g.Renew(lease)
-	a.listen(t, lease+n.bound())
-	if _, _, answers := a.listen(t, lease); answers != 0 {
-		t.Errorf("%d answers after the lease: the guard was not restored", answers)
-	}
+	repeatedly(t, func() error {
+		if err := n.transaction(func() error { n.conn.FlushRuleset(); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		g.Renew(lease)
+		a.listen(t, lease+n.bound())
+		if _, _, answers := a.listen(t, lease); answers != 0 {
+			return fmt.Errorf("%d answers after the lease: the guard was not restored", answers)
+		}
+		return nil
+	})
 	// Another address of the device was never touched; released ones are free.
-	if _, _, answers := newAsker(t, w, "192.0.2.1").listen(t, 50*time.Millisecond); answers == 0 {
+	if !newAsker(t, w, "192.0.2.1").answered(t) {
 		t.Error("an address that is not guarded does not answer")
 	}
 	for _, addr := range []string{vip4, vip6, vip6} {
@@ -120,7 +125,7 @@ func TestSilentWhenTheDaemonIsStopped(t *testing.T) {
 		}
 	}
 	g.Renew(0)
-	if _, _, answers := a.listen(t, 50*time.Millisecond); answers == 0 {
+	if !a.answered(t) {
 		t.Error("no answer after it was freed")
 	}
 	if known, err := n.protected(); err != nil || len(known) != 0 {
@@ -171,7 +176,11 @@ func TestQueuedPacketsStay(t *testing.T) {
 		if err := s.Send(answer.Marshal()); err != nil {
 			t.Fatal(err)
 		}
-		if got := sentFrom(t, s, a.Addr); got != c.want {
+		within := 100 * time.Millisecond
+		if c.want { // it comes when the kernel gets to it
+			within = patience
+		}
+		if got := sentFrom(t, s, a.Addr, within); got != c.want {
 			t.Errorf("%s: a queued packet left in the name of %v: %t, want %t", c.how, a.Addr, got, c.want)
 		}
 		if known, err := n.protected(); err != nil || len(known) != 0 {
@@ -182,15 +191,21 @@ func TestQueuedPacketsStay(t *testing.T) {
 		t.Fatal(err)
 	}
 	addVIP(t, w, vip4)
-	if _, _, answers := newAsker(t, w, vip4).listen(t, 50*time.Millisecond); answers == 0 {
-		t.Error("silent after it was protected again")
-	}
+	repeatedly(t, func() error {
+		if err := n.renew(lease); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, answers := newAsker(t, w, vip4).listen(t, 50*time.Millisecond); answers == 0 {
+			return errors.New("silent after it was protected again")
+		}
+		return nil
+	})
 }
 
-// sentFrom tells whether an IPv4 packet from the address comes within 100 ms.
-func sentFrom(t *testing.T, s *nstest.Socket, from netip.Addr) bool {
+// sentFrom tells whether an IPv4 packet from the address comes in time.
+func sentFrom(t *testing.T, s *nstest.Socket, from netip.Addr, within time.Duration) bool {
 	t.Helper()
-	for end := time.Now().Add(100 * time.Millisecond); time.Now().Before(end); {
+	for end := time.Now().Add(within); time.Now().Before(end); {
 		b, err := s.Receive(10)
 		if err != nil {
 			t.Fatal(err)
@@ -211,43 +226,55 @@ func TestProcessGuard(t *testing.T) {
 	w := nstest.NewWire(t)
 	t.Setenv("DIR", t.TempDir())
 	d := startDaemon(t, string(KindProcess), w, vip4)
-	addVIP(t, w, vip4)
 	a := newAsker(t, w, vip4)
-	if _, _, answers := a.listen(t, 2*lease); answers < 50 {
-		t.Errorf("only %d answers while renewed", answers)
-	}
-	d.beat()
-	d.signal(syscall.SIGSTOP)
-	began := boottime()
-	_, last, _ := a.listen(t, 3*lease)
-	after := last - min(d.last(began), began)
-	t.Logf("daemon stopped; last answer %v after the last renewal", after)
-	if after > lease+150*time.Millisecond { // the process must be woken, and the machine may be busy
-		t.Errorf("last answer %v after the last renewal of %v", after, lease)
-	}
+	repeatedly(t, func() error {
+		d.renewals(2)
+		addVIP(t, w, vip4) // the agent starts
+		if _, _, answers := a.listen(t, 2*lease); answers < 50 {
+			return fmt.Errorf("only %d answers while renewed", answers)
+		}
+		d.beat()
+		d.signal(syscall.SIGSTOP)
+		defer d.signal(syscall.SIGCONT)
+		began := boottime()
+		_, last, _ := a.listen(t, 3*lease)
+		after := last - min(d.last(began), began)
+		t.Logf("daemon stopped; last answer %v after the last renewal", after)
+		if after > lease+150*time.Millisecond { // the process must be woken
+			return fmt.Errorf("last answer %v after the last renewal of %v", after, lease)
+		}
+		return nil
+	})
 
-	d.signal(syscall.SIGCONT)
-	d.renewals(2)
-	addVIP(t, w, vip4) // the agent started again
-	d.renewals(2)
 	child := childOf(t, d.cmd.Process.Pid)
-	for _, pid := range []int{d.cmd.Process.Pid, child} {
-		if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
-			t.Fatal(err)
+	signalBoth := func(s syscall.Signal) {
+		for _, pid := range []int{d.cmd.Process.Pid, child} {
+			if err := syscall.Kill(pid, s); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
-	began = boottime()
-	_, last, answers := a.listen(t, lease+lifetimeBound+500*time.Millisecond)
-	after = last - began
-	t.Logf("both stopped; last answer %v later", after)
-	if answers == 0 || after > lease+lifetimeBound {
-		t.Errorf("%d answers, the last %v after both stopped; want at most %v", answers, after, lease+lifetimeBound)
-	}
+	repeatedly(t, func() error {
+		d.renewals(2)
+		addVIP(t, w, vip4) // the agent started again
+		d.renewals(2)
+		signalBoth(syscall.SIGSTOP)
+		defer signalBoth(syscall.SIGCONT)
+		began := boottime()
+		_, last, answers := a.listen(t, lease+lifetimeBound+500*time.Millisecond)
+		after := last - began
+		t.Logf("both stopped; last answer %v later", after)
+		if after > lease+lifetimeBound {
+			t.Errorf("the last answer %v after both stopped; want at most %v", after, lease+lifetimeBound)
+		}
+		if answers == 0 {
+			return errors.New("no answers before both stopped")
+		}
+		return nil
+	})
 
 	// A killed daemon is replaced within the lease; the process knows what it
 	// guards, and goes when there is nothing left.
-	syscall.Kill(child, syscall.SIGCONT)
-	d.signal(syscall.SIGCONT)
 	d.renewals(2)
 	d.signal(syscall.SIGKILL)
 	b, err := openProcess(Config{Dir: os.Getenv("DIR")})
@@ -262,7 +289,7 @@ func TestProcessGuard(t *testing.T) {
 	}
 	b.close()
 	for began := time.Now(); alive(child); {
-		if time.Since(began) > 5*time.Second {
+		if time.Since(began) > patience {
 			t.Fatal("the guard process does not end")
 		}
 	}
