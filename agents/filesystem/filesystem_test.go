@@ -304,6 +304,19 @@ func TestStopSparesItself(t *testing.T) {
 	w.must(resources.OK, w.op(resources.ActionStop, params...))
 }
 
+// An unmount that was given up may end by itself before the next rung.
+func TestStopFindsItDone(t *testing.T) {
+	if !nstest.IsolatedRoot(t) {
+		return
+	}
+	l := New(Config{}).ladder(t.Context(), config{dir: t.TempDir()})
+	for _, flags := range []int{0, unix.MNT_FORCE, unix.MNT_DETACH} {
+		if err := l.unmount(t.Context(), flags); err != nil {
+			t.Errorf("unmount with flags %d of what is not mounted any more: %v", flags, err)
+		}
+	}
+}
+
 func TestMissingDevice(t *testing.T) {
 	w := newWorld(t)
 	params := []string{"device=/dev/no-such-device", "directory=" + w.dir + "/x", "fstype=ext4"}

@@ -173,7 +173,21 @@ func (l ladder) unmount(ctx context.Context, flags int) error {
 		defer cancel()
 	}
 	_, err = l.agent.try(ctx, append(args, l.dir)...)
+	if errors.Is(err, unix.EINVAL) && l.done() {
+		return nil
+	}
 	return err
+}
+
+// done tells whether the directory is no mount point any more: an unmount that was given
+// up, because the server did not answer, may have come to its end meanwhile.
+func (l ladder) done() bool {
+	t, err := mounts.Read()
+	if err != nil {
+		return false
+	}
+	_, mounted := t.At(l.dir)
+	return !mounted
 }
 
 func latest(a, b time.Time) time.Time {
