@@ -98,9 +98,12 @@ func (d *Diary) Write(ctx context.Context, p Pace) {
 	p = p.withDefaults()
 	under := context.WithoutCancel(ctx)
 	var all sync.WaitGroup
-	all.Go(func() {
-		every(ctx, p.Post, func(n int) { d.post(under, n%p.Picture == 0) })
-	})
+	const posters = 4
+	for i := range posters {
+		all.Go(func() {
+			every(ctx, p.Post*posters, func(n int) { d.post(under, (n*posters+i)%p.Picture == 0) })
+		})
+	}
 	for range p.Writers {
 		all.Go(func() {
 			every(ctx, p.Comment*time.Duration(p.Writers), func(int) { d.comment(under) })

@@ -46,6 +46,9 @@ func newSite(l *lab.Lab) (*site, error) {
 	add(&s.directors, 192, "ip_vs ip_vs_wlc", "director-a", "director-b")
 	add(&s.webs, 448, "nfs nfsv4", "web-1", "web-2")
 	add(&s.stores, 576, "drbd nfsd", "store-a", "store-b")
+	for _, n := range s.webs {
+		n.Nice = 5 // PHP
+	}
 	for _, n := range s.stores {
 		disk, err := l.SharedDisk(n.Name+"-site", 160) // shared with nobody: DRBD mirrors it
 		if err != nil {

@@ -21,8 +21,8 @@ type Fault struct {
 	Targets
 }
 
-// Targets are how long reading and writing should stand still at most; 0 is no target.
-// Five times as long is an error.
+// Targets are how long reading and writing should stand still at most, with the default
+// of detect-within; 0 is no target. Five times as long is an error.
 type Targets struct{ Reads, Writes time.Duration }
 
 // mostOfTarget: a lab on a busy machine is no measuring device.
@@ -69,7 +69,7 @@ func (s *Story) Play(f Fault) {
 	s.rows = append(s.rows, r)
 	s.Logf("%6.1f s  %-44s reads %5.2f s  writes %5.2f s  unsure %d  (back after %.0f s, whole %.0f s, read back %.0f s)", time.Since(s.began).Seconds(),
 		r.name, r.reads.Seconds(), r.writes.Seconds(), r.unsure, back.Sub(began).Seconds(), now.Sub(began).Seconds(), time.Since(began).Seconds())
-	r.judge(s.Errorf)
+	r.judge(s.DetectWithin, s.Errorf)
 }
 
 // PowerCut takes the power of a machine and gives it back when the site goes on without.

@@ -51,8 +51,9 @@ func TestLook(t *testing.T) {
 func TestJudge(t *testing.T) {
 	var said []string
 	fail := func(_ string, args ...any) { said = append(said, args[1].(string)) }
-	row{"a cut", 4 * time.Second, 6 * time.Second, 0, Targets{time.Second, time.Second}}.judge(fail)
-	row{"another", time.Hour, time.Hour, 0, Targets{}}.judge(fail)
+	row{"a cut", 4 * time.Second, 6 * time.Second, 0, Targets{time.Second, time.Second}}.judge(defaultDetect, fail)
+	row{"with patience", 4 * time.Second, 6 * time.Second, 0, Targets{time.Second, time.Second}}.judge(time.Second, fail)
+	row{"another", time.Hour, time.Hour, 0, Targets{}}.judge(0, fail)
 	if !slices.Equal(said, []string{"writes"}) {
 		t.Errorf("judged too slow: %q", said)
 	}
