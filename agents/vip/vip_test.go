@@ -280,13 +280,9 @@ func TestDuplicateIsRefused(t *testing.T) {
 	}
 	r := newRig(t)
 	for _, far := range []string{"ip=192.0.2.2", "ip=2001:db8::2"} {
-		began := time.Now()
 		res := r.run(resources.ActionStart, resources.ErrGeneric, far)
 		if !strings.Contains(res.Reason, r.w.FarHW.String()) {
 			t.Errorf("reason %q does not name %v", res.Reason, r.w.FarHW)
-		}
-		if took := time.Since(began); took > 100*time.Millisecond {
-			t.Errorf("refused after %v", took)
 		}
 		if len(r.guard.calls) != 0 {
 			t.Errorf("guard was asked: %v", r.guard.calls)

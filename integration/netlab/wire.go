@@ -105,12 +105,16 @@ func (w *Wire) Run(ctx context.Context) error {
 	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &timeout); err != nil {
 		return err
 	}
+	// The time of a frame is when it came, not when this process got to it.
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1); err != nil {
+		return fmt.Errorf("watch the wire: %w", err)
+	}
 	var asking sync.WaitGroup
 	asking.Go(func() { w.ask(ctx, fd, here) })
 	defer asking.Wait()
-	frame := make([]byte, 2048)
+	frame, control := make([]byte, 2048), make([]byte, 128)
 	for ctx.Err() == nil {
-		n, from, err := unix.Recvfrom(fd, frame, 0)
+		n, controls, _, from, err := unix.Recvmsg(fd, frame, control, 0)
 		if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR) {
 			continue
 		}
@@ -120,9 +124,27 @@ func (w *Wire) Run(ctx context.Context) error {
 		if ll, ok := from.(*unix.SockaddrLinklayer); ok && ll.Pkttype == unix.PACKET_OUTGOING {
 			continue
 		}
-		w.hear(frame[:n], time.Now())
+		at, err := stamp(control[:controls])
+		if err != nil {
+			return fmt.Errorf("watch the wire: %w", err)
+		}
+		w.hear(frame[:n], at)
 	}
 	return nil
+}
+
+// stamp is the SCM_TIMESTAMPNS of a received frame.
+func stamp(control []byte) (time.Time, error) {
+	messages, err := unix.ParseSocketControlMessage(control)
+	if err != nil {
+		return time.Time{}, err
+	}
+	for _, m := range messages {
+		if m.Header.Level == unix.SOL_SOCKET && m.Header.Type == unix.SCM_TIMESTAMPNS && len(m.Data) >= 16 {
+			return time.Unix(int64(binary.NativeEndian.Uint64(m.Data)), int64(binary.NativeEndian.Uint64(m.Data[8:]))), nil
+		}
+	}
+	return time.Time{}, errors.New("a frame without the time of its arrival")
 }
 
 func htons(v uint16) uint16 { return v<<8 | v>>8 }
@@ -203,6 +225,7 @@ func (w *Wire) replied(i int, name string, at time.Time) {
 	}
 	p := &w.answers[i]
 	switch {
+	case at.Before(p.sent): // of an earlier question from this sender, read late
 	case p.from == "":
 		p.from = name
 		w.answered++
