@@ -43,19 +43,21 @@ const guardGrain = 10 * time.Millisecond
 // minSlot separates candidates when nothing was measured yet.
 const minSlot = 20 * time.Millisecond
 
-// Derive makes the spans from detect-within. All are fixed fractions of it, so
-// that one number rules the timers; Slot and GiveUp start at their smallest.
+// Derive makes the spans from detect-within, so that one number rules the timers;
+// Slot and GiveUp start at their smallest. A lost DC must be replaced before the
+// node leases it gave end, or every healthy node stops its services: N ≥ HB + slot + h
+// and some work (I12). So HB is well below N, the more the longer D is: the stalls of a
+// machine, which HB must outlast (I4, I6), do not grow with it.
 func Derive(d time.Duration) (Timing, error) {
 	if d < MinDetectWithin || d > MaxDetectWithin {
 		return Timing{}, fmt.Errorf("detect-within %v is outside %v … %v: choose a value between them, %v if unsure",
 			d, MinDetectWithin, MaxDetectWithin, DefaultDetectWithin)
 	}
-	// A lost DC must be replaced before the node leases it gave end, or every healthy
-	// node stops its services: N ≥ HB + slot + h and some work (I12). So HB is well below N.
-	p := d * 6 / 10
+	brief := min(d, DefaultDetectWithin)
+	p := (brief*6 + (d-brief)*3) / 10
 	return Timing{
 		DetectWithin:  d,
-		Beat:          d / 10,
+		Beat:          p / 6,
 		Heartbeat:     p,
 		Promise:       p,
 		DCLease:       p*9/11 - Grain, // 9/11 is the inverse of Stretch
