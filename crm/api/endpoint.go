@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strconv"
 )
 
 // Endpoint answers one kind of request outside the paths of [Handler]: those of
@@ -21,9 +22,28 @@ func Endpoint[In, Out any](limit int64, f func(context.Context, In) (Out, error)
 			answer(w, nil, err)
 			return
 		}
-		out, err := f(r.Context(), in)
+		var after []func()
+		out, err := f(context.WithValue(r.Context(), afterKey{}, &after), in)
 		answer(w, out, err)
+		if after != nil {
+			_ = http.NewResponseController(w).Flush() // else the answer leaves when this returns
+		}
+		for _, do := range after {
+			do()
+		}
 	})
+}
+
+type afterKey struct{}
+
+// AfterAnswer does something, such as ending the daemon, when the answer of the
+// [Endpoint] whose context this is has left; at once in any other context.
+func AfterAnswer(ctx context.Context, do func()) {
+	if after, ok := ctx.Value(afterKey{}).(*[]func()); ok {
+		*after = append(*after, do)
+		return
+	}
+	do()
 }
 
 // RootOnly keeps the members of the daemon's group from something: they
@@ -39,16 +59,23 @@ func RootOnly(what string, next http.Handler) http.Handler {
 }
 
 func answer(w http.ResponseWriter, out any, err error) {
-	w.Header().Set("Content-Type", "application/json")
+	status := http.StatusOK
 	if err != nil {
 		e, ok := errors.AsType[*Error](err)
 		if !ok {
 			e = &Error{Code: CodeError, Message: err.Error()}
 		}
-		w.WriteHeader(http.StatusConflict) // the body says which refusal it is
-		out = e
+		status, out = http.StatusConflict, e // the body says which refusal it is
 	}
-	_ = json.NewEncoder(w).Encode(out) // a client that has gone needs no answer
+	body, err := json.Marshal(out)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body))) // complete even if nothing comes after it
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // a client that has gone needs no answer
 }
 
 // AskNode puts a question to an [Endpoint] of another node. peers is a client

@@ -89,3 +89,26 @@ func TestRootOnly(t *testing.T) {
 		}
 	}
 }
+
+// Whoever asks a server to end hears that it will.
+func TestAfterAnswer(t *testing.T) {
+	var server *httptest.Server
+	server = httptest.NewServer(Endpoint(100, func(ctx context.Context, _ struct{}) (string, error) {
+		AfterAnswer(ctx, server.CloseClientConnections)
+		return "good night", nil
+	}))
+	defer server.Close()
+	resp, err := http.Post(server.URL, "application/json", strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var got string
+	if err := ReadAnswer("the server", resp, 100, &got); err != nil || got != "good night" {
+		t.Errorf("answer %q, %v", got, err)
+	}
+	done := false
+	if AfterAnswer(t.Context(), func() { done = true }); !done {
+		t.Error("outside an endpoint nothing was done")
+	}
+}

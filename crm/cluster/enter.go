@@ -137,7 +137,7 @@ func (s *Server) leave(ctx context.Context, _ struct{}) (Report, error) {
 	if err := s.o.Dir.retire("node " + self.Node + " left cluster " + self.Cluster + " on " + s.o.Now().UTC().Format(time.DateOnly)); err != nil {
 		return Report{}, err
 	}
-	s.o.Host.Stop("this node left the cluster")
+	api.AfterAnswer(ctx, func() { s.o.Host.Stop("this node left the cluster") })
 	return Report{Done: []string{
 		"Node " + self.Node + " runs nothing any more and is out of cluster " + self.Cluster + "; its keys are deleted.",
 		"systoled ends now: systemctl disable systoled keeps it from starting again.",
