@@ -21,6 +21,12 @@ const (
 	sixFold = "../../../conf/examples/ha-lamp"
 )
 
+// Headings of the README: the steps of all variants.
+const (
+	machines         = "1. The machines (all three)"
+	diskAndPasswords = "3. The disk and the passwords, once in the life of the site"
+)
+
 // site is the three machines of a variant.
 type site struct {
 	story.Site
@@ -29,8 +35,11 @@ type site struct {
 
 // newSite describes the machines; they have no power yet.
 func newSite(l *lab.Lab, v variant) (*site, error) {
+	if d, err := time.ParseDuration(os.Getenv("SYSTOLE_LAB_DETECT")); err == nil {
+		v.detect = d
+	}
 	s := &site{variant: v, Site: story.Site{
-		Cluster: &stage.Cluster{Lab: l}, Name: "HA LAMP on three machines, " + v.title, Address: address, Inner: v.inner,
+		Cluster: &stage.Cluster{Lab: l, DetectWithin: v.detect}, Name: "HA LAMP on three machines, " + v.title, Address: address, Inner: v.inner,
 		Account: editor.Account{User: "editor"}, Installed: true, Services: v.services,
 	}}
 	disk, err := l.SharedDisk("site", 192)
@@ -79,10 +88,10 @@ func (s *site) Build(ctx context.Context, say func(string, ...any)) error {
 			return errors.Join(s.Hand(sixFold, all...), s.Hand(example, all...), s.Lab.Boot(ctx))
 		}},
 		{"quirks", func(ctx context.Context) error { return s.step(ctx, all, quirks+s.quirks) }},
-		{"machines prepared", steps(all, "1. The machines (all three)")},
+		{"machines prepared", steps(all, machines)},
 		{"cluster formed", s.Form},
 		{"fencing configured", func(ctx context.Context) error { return s.Configure(ctx, s.Nodes[0], fencing) }},
-		{"disk and passwords made", steps(first, "3. The disk and the passwords, once in the life of the site")},
+		{"disk and passwords made", steps(first, diskAndPasswords)},
 		{"variant prepared", steps(all, s.further...)},
 		{"database made", steps(first, s.making...)},
 		{"site in service", func(ctx context.Context) error { return s.step(ctx, first, "crm -w -f "+s.config) }},

@@ -27,9 +27,6 @@ func TestThree(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if d, err := time.ParseDuration(os.Getenv("SYSTOLE_LAB_DETECT")); err == nil {
-				s.DetectWithin = d
-			}
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 			defer cancel()
 			if err := s.Build(ctx, t.Logf); err != nil {
@@ -45,12 +42,12 @@ func TestThree(t *testing.T) {
 // play throws the faults, one after another.
 func (s *site) play(t *story.Story) {
 	for _, r := range s.roles {
-		t.Play(t.PowerCut(r.name, t.Active(r.resource), r.Targets))
+		t.Play(t.PowerCut(r.name, t.Active(r.resource), s.targets(r)))
 	}
-	t.Play(t.PowerCut("a machine with no other role", s.idle(t), noticed))
-	t.Play(t.Kill("a machine with no other role", s.idle(t), s.web, noticed))
-	t.Play(t.Kill("the one that is written to", t.Active(s.roles[0].resource), "mariadbd", storeLost))
-	t.Play(t.Standby(t.Active("store-ip"), storeLost))
+	t.Play(t.PowerCut("a machine with no other role", s.idle(t), byCheck))
+	t.Play(t.Kill("a machine with no other role", s.idle(t), s.web, byCheck))
+	t.Play(t.Kill("the one that is written to", t.Active(s.roles[0].resource), "mariadbd", s.targets(s.roles[0])))
+	t.Play(t.Standby(t.Active(withDisk.resource), s.targets(withDisk)))
 	t.Play(t.ColdStart(story.Targets{}))
 }
 
