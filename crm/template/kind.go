@@ -1,7 +1,6 @@
 package template
 
 import (
-	"cmp"
 	"fmt"
 	"net/netip"
 	"path"
@@ -120,12 +119,15 @@ func parseNetwork(s string) (value, error) {
 // nodes is a list of machines by commas, each NODE, NODE/ADDRESS or
 // NODE/ADDRESS/BOARD; exactly so many, or any number for 0.
 func nodes(many int, shape string, address kind) kind {
-	what := cmp.Or(map[int]string{0: "nodes", 2: "two nodes"}[many], strconv.Itoa(many)+" nodes") + ", each " + shape + ", with commas between"
+	what := "nodes, each " + shape + ", with commas between"
+	if many > 0 {
+		what = strconv.Itoa(many) + " " + what
+	}
 	fields := strings.Split(shape, "/")
 	return kind{what, func(s string) (value, error) {
 		list := strings.Split(s, ",")
 		if many != 0 && len(list) != many || len(list) > maxNodes {
-			return value{}, fmt.Errorf("%q are %d: write %s", s, len(list), what)
+			return value{}, fmt.Errorf("%q has %d: write %s", s, len(list), what)
 		}
 		var v value
 		for i, item := range list {

@@ -194,7 +194,7 @@ func TestWrongValues(t *testing.T) {
 		{"url", "http://a');system('x", "url: "},
 		{"interface", "eth0;reboot", "interface: "},
 		{"interface", "much-longer-than-15", "interface: "},
-		{"directors", "director-a/10.77.0.11/10.77.9.11", "are 1: write two nodes, each NODE/ADDRESS/BOARD"},
+		{"directors", "director-a/10.77.0.11/10.77.9.11", "has 1: write 2 nodes, each NODE/ADDRESS/BOARD"},
 		{"webs", "web-1/10.77.0.13", `webs: "web-1/10.77.0.13" is not NODE/ADDRESS/BOARD`},
 		{"webs", webs + "," + webs, "webs: web-1 is there twice"},
 		{"webs", "director-a/10.77.0.13/10.77.9.13", "webs: director-a is used by directors"},
