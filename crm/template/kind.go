@@ -71,8 +71,8 @@ var (
 	size    = matching("a size with its unit", `^[1-9][0-9]{0,5}[KMG]$`, "512M")
 	title   = matching("a title", `^[\p{L}\p{N}][\p{L}\p{N} .,:!?-]{0,79}$`, "Our site")
 	mail    = matching("a mail address", `^[A-Za-z0-9][A-Za-z0-9._+-]*@[A-Za-z0-9.-]+$`, "admin@example.org")
-	webPath = matching("a path of an URL", `^/[A-Za-z0-9._~/+-]*$`, "/health")
-	webSite = matching("an URL without a slash at the end", `^https?://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[1-9][0-9]{0,4})?(/[A-Za-z0-9._~+-]+)*$`, "https://www.example.org")
+	webPath = matching("a path of a URL", `^/[A-Za-z0-9._~/+-]*$`, "/health")
+	webSite = matching("a URL without a slash at the end", `^https?://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[1-9][0-9]{0,4})?(/[A-Za-z0-9._~+-]+)*$`, "https://www.example.org")
 )
 
 // matching is a kind that a pattern says everything about.

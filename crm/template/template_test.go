@@ -190,7 +190,7 @@ func TestWrongValues(t *testing.T) {
 		{"network", "10.77.0.1/24", "network: 10.77.0.1/24 is an address in a network: the network is 10.77.0.0/24"},
 		{"network", "10.77.0.0/31", "network: a network of /31 holds no site"},
 		{"network", "10.77.0.0", `network: "10.77.0.0" is no IPv4 network`},
-		{"url", "http://a/", `url: "http://a/" is not an URL without a slash at the end`},
+		{"url", "http://a/", `url: "http://a/" is not a URL without a slash at the end`},
 		{"url", "http://a');system('x", "url: "},
 		{"interface", "eth0;reboot", "interface: "},
 		{"interface", "much-longer-than-15", "interface: "},
