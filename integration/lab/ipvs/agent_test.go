@@ -76,7 +76,16 @@ func (s bench) web() {
 		if _, err := s.node.Spawn(s.Context(), w+".log", "ip", "netns", "exec", w, s.program, "serve", w, ":80"); err != nil {
 			s.Fatal(err)
 		}
+		s.listens(w, "80")
 	}
+}
+
+// listens waits until somebody in a machine takes connections at a port.
+func (s bench) listens(space, port string) {
+	s.Helper()
+	s.eventually(space+" listens", func() bool {
+		return strings.Contains(s.in(space, "ss", "-Htln", "sport", "= :"+port), ":"+port)
+	})
 }
 
 // realServers gives the web machines the service's address, unheard.
@@ -99,7 +108,6 @@ var siteRules = []string{
 // plain: start, monitor and stop of a plain resource, beside a foreign service,
 // with a server that does not answer.
 func plain(s bench) {
-	s.web()
 	foreign := []string{"-A -u 10.99.0.200:53 -s wlc", "-a -u 10.99.0.200:53 -r 10.99.0.4:53 -m -w 1"}
 	for _, rule := range foreign {
 		s.in("dir1", append([]string{"ipvsadm"}, strings.Fields(rule)...)...)
@@ -139,6 +147,19 @@ func plain(s bench) {
 		s.Errorf("left behind: %s", left)
 	}
 	s.in("dir1", "ipvsadm", "-C")
+}
+
+// omega: a director that stops by plan says so before the stop is over.
+func omega(s bench) {
+	const hook = "/run/quorum-hook"
+	s.sh("printf '#!/bin/sh\\necho $IPVS_STATE >>/run/quorum\\n' >" + hook + " && chmod 755 " + hook)
+	hooked := strings.Replace(site, "forward=dr", "forward=dr omega quorum-up="+hook+" quorum-down="+hook, 1)
+	s.does(0, "dir1", "o", "start", hooked)
+	s.eventually("the quorum is told", func() bool { return s.sh("cat /run/quorum || true") == "up\n" })
+	s.does(0, "dir1", "o", "stop", hooked)
+	if got := s.sh("cat /run/quorum"); got != "up\ndown\n" {
+		s.Errorf("the hook heard %q, want up, then down", got)
+	}
 }
 
 // drift: what somebody else changes is put right within a check period.
@@ -189,12 +210,12 @@ func reload(s bench) {
 	if code, out := s.agent("dir1", "r", "reload-agent", "services=virtual tcp 10.99.0.100:80 scheduler=best"); code == 0 || !strings.Contains(out, "line 1") {
 		s.Errorf("a faulty configuration: exit %d, %s", code, out)
 	}
-	s.sh(s.program + ` ask r '{"do":"drain","server":"10.99.0.4"}'`)
+	s.sh(s.program + ` tell r '{"do":"drain","server":"10.99.0.4"}'`)
 	s.isTable("dir1", siteRules[0], strings.Replace(siteRules[1], "-w 1", "-w 0", 1), siteRules[2])
 	if got := s.in("client", s.program, "get", "http://10.99.0.100/", "4"); strings.Count(got, "web2") != 4 {
 		s.Errorf("4 requests while web1 drains brought %q", got)
 	}
-	s.sh(s.program + ` ask r '{"do":"undrain","server":"10.99.0.4"}'`)
+	s.sh(s.program + ` tell r '{"do":"undrain","server":"10.99.0.4"}'`)
 	s.isTable("dir1", siteRules...)
 	s.does(0, "dir1", "r", "stop", site)
 }

@@ -37,7 +37,7 @@ func inside(args []string) error {
 			return err
 		}
 		return json.NewEncoder(os.Stdout).Encode(s)
-	case "ask":
+	case "tell":
 		var r control.Request
 		if err := json.Unmarshal([]byte(args[2]), &r); err != nil {
 			return err
@@ -52,6 +52,10 @@ func inside(args []string) error {
 		return stopwatch(args[1:])
 	case "echo":
 		return echo(args[1])
+	case "answer":
+		return answer(args[1], args[2:])
+	case "ask":
+		return ask(args[1], args[2], args[3], args[4:])
 	case "keepalived":
 		return keepalived(args[1], args[2])
 	case "talk":
@@ -67,6 +71,8 @@ func inside(args []string) error {
 		return apply(k, args[1])
 	case "dump":
 		return dump(k)
+	case "reloads":
+		return reloads(k, args[1], args[2])
 	case "features":
 		return features(k)
 	}

@@ -54,6 +54,7 @@ func TestLabIPVS(t *testing.T) {
 	for i, n := range names {
 		s.spaces[n] = spaces[i]
 	}
+	s.web()
 	for _, story := range []struct {
 		name string
 		tell func(bench)
@@ -61,8 +62,11 @@ func TestLabIPVS(t *testing.T) {
 		{"round trip", roundTrip},
 		{"features", kernelFeatures},
 		{"plain", plain},
+		{"omega", omega},
 		{"drift", drift},
 		{"reload", reload},
+		{"many reloads", manyReloads},
+		{"every way", everyWay},
 		{"promotable", promotableRoles},
 		{"killed", killed},
 		{"survival", survival},
