@@ -105,7 +105,11 @@ func TestResults(t *testing.T) {
 		if _, err := a.MetaData(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		limit := time.Minute
+		if c.status == resources.StatusTimeout {
+			limit = 300 * time.Millisecond
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
 		res := a.Use(ctx, Call{Action: c.action, Target: "n1"})
 		cancel()
 		if res.Code != c.code || res.Status != c.status || !strings.Contains(res.Reason, c.reason) {

@@ -100,7 +100,11 @@ func TestResults(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		limit := time.Minute
+		if c.status == resources.StatusTimeout {
+			limit = 200 * time.Millisecond
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
 		res := a.Execute(ctx, resources.Op{Resource: "r", Agent: id, Action: resources.ActionMonitor})
 		cancel()
 		if res.Code != c.code || res.Status != c.status || res.Reason != c.reason {

@@ -31,12 +31,14 @@ func TestMain(m *testing.M) {
 		out := bytes.Repeat([]byte("x"), MaxStdout+100)
 		os.Stdout.Write(out)
 		os.Stderr.Write(append(out, "the end"...))
-	case "group": // a child that ignores TERM, with a child of its own
+	case "group": // a child that ignores TERM, with a child of its own; it writes a file when it is ready
+		signal.Ignore(syscall.SIGTERM)
 		sub, err := os.StartProcess(os.Args[0], os.Args, &os.ProcAttr{
 			Env: []string{"CHILD=deaf"}, Files: []*os.File{nil, os.Stdout, nil},
 		})
 		if err == nil {
 			fmt.Println("group", os.Getpid(), sub.Pid)
+			os.WriteFile(os.Args[1], nil, 0o600)
 		}
 		deaf()
 	case "deaf":
@@ -119,10 +121,19 @@ func TestMissingProgram(t *testing.T) {
 }
 
 func TestTheWholeGroupEnds(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	exit, err := Run(ctx, self(t, "group"))
-	if err != nil || !exit.Killed || exit.Signal != syscall.SIGKILL || exit.Took < 300*time.Millisecond+TermGrace {
+	ready := t.TempDir() + "/ready"
+	go func() {
+		for range time.Tick(time.Millisecond) {
+			if _, err := os.Stat(ready); err == nil || ctx.Err() != nil {
+				cancel()
+				return
+			}
+		}
+	}()
+	exit, err := Run(ctx, self(t, "group", ready))
+	if err != nil || !exit.Killed || exit.Signal != syscall.SIGKILL || exit.Took < TermGrace {
 		t.Fatalf("exit %+v, %v", exit, err)
 	}
 	f := strings.Fields(string(exit.Stdout))
