@@ -33,10 +33,22 @@ func TestStopTellsHooks(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		d.must(control.Request{Do: control.Stop})
 		d.isTable("")
-		time.Sleep(lastHooks)
-		d.end()
+		<-d.ended
 		if want := []string{"/up true", "/down false"}; !slices.Equal(told, want) {
 			t.Errorf("told %q, want %q", told, want)
+		}
+	})
+	keep(t, func(d *desk) { // who did not ask for it does not wait for a program that hangs
+		d.hooks.program = func(ctx context.Context, _ director.Hook) error { <-ctx.Done(); return nil }
+		s := shop
+		s.Services = strings.Replace(s.Services, "forward=dr", "forward=dr quorum-up=/hangs", 1)
+		d.become(control.Active, s)
+		time.Sleep(2 * time.Second)
+		began := time.Now()
+		d.must(control.Request{Do: control.Stop})
+		<-d.ended
+		if took := time.Since(began); took != 0 {
+			t.Errorf("the stop took %v", took)
 		}
 	})
 }

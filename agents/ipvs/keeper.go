@@ -63,13 +63,14 @@ type keeper struct {
 	feedArgv   []string
 	feedSays   string
 
-	wanted  *[]table.Virtual // what the last round brought about; nil if it failed or something else was asked for since
-	status  control.Status
-	warmth  warmth
-	hooks   *hooks
-	events  events
-	waiting []waiter
-	stopped bool
+	wanted   *[]table.Virtual // what the last round brought about; nil if it failed or something else was asked for since
+	status   control.Status
+	warmth   warmth
+	hooks    *hooks
+	events   events
+	waiting  []waiter
+	stopped  bool
+	farewell bool // programs are to hear of the stop
 
 	requests chan request
 	changed  chan struct{}                   // a check's verdict
@@ -134,7 +135,9 @@ func (k *keeper) run(ctx context.Context) error {
 		}
 		k.answerWaiting(time.Now())
 	}
-	k.hooks.finish(lastHooks)
+	if k.farewell {
+		k.hooks.finish(lastHooks)
+	}
 	return nil
 }
 

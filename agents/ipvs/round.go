@@ -311,6 +311,7 @@ func (k *keeper) stop() error {
 	}
 	for _, h := range k.director.End(k.cfg) {
 		k.hooks.add(h)
+		k.farewell = true
 	}
 	k.setup.Sync, k.cfg.Virtuals = nil, nil
 	if err := k.keepDaemons(0); err != nil {
