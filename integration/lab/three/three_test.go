@@ -42,12 +42,12 @@ func TestThree(t *testing.T) {
 // play throws the faults, one after another.
 func (s *site) play(t *story.Story) {
 	for _, r := range s.roles {
-		t.Play(t.PowerCut(r.name, t.Active(r.resource), s.targets(r)))
+		t.Play(t.PowerCut(r.name, t.Active(r.resource), r.Targets))
 	}
 	t.Play(t.PowerCut("a machine with no other role", s.idle(t), byCheck))
 	t.Play(t.Kill("a machine with no other role", s.idle(t), s.web, byCheck))
-	t.Play(t.Kill("the one that is written to", t.Active(s.roles[0].resource), "mariadbd", s.targets(s.roles[0])))
-	t.Play(t.Standby(t.Active(withDisk.resource), s.targets(withDisk)))
+	t.Play(t.Kill("the one that is written to", t.Active(s.roles[0].resource), "mariadbd", newStorage))
+	t.Play(t.Standby(t.Active(withDisk.resource), newStorage))
 	t.Play(t.ColdStart(story.Targets{}))
 }
 

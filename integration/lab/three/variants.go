@@ -29,8 +29,11 @@ type variant struct {
 	roles       []role
 }
 
-// role is something that only one machine does.
-type role struct{ name, resource string }
+// role is something that only one machine does, and what its loss may cost.
+type role struct {
+	name, resource string
+	story.Targets
+}
 
 // The machines are slow at starting programs. With native agents this is enough; scripts
 // start so many at once that beats come late.
@@ -39,23 +42,17 @@ const (
 	detectAmongPrograms = 8 * time.Second
 )
 
-// targets are for what a role's loss costs. One machine has several roles here, so more
-// has to move than on six.
-func (v variant) targets(r role) story.Targets {
-	noticed := v.detect + time.Second
-	if r.resource == "vip" {
-		return story.Targets{Reads: noticed, Writes: noticed}
-	}
-	return story.Targets{Reads: noticed, Writes: noticed + 12*time.Second}
-}
-
-// byCheck is for what the director's check finds.
-var byCheck = story.Targets{Reads: time.Second, Writes: 3 * time.Second}
+// The targets, for the default of detect-within.
+var (
+	byCheck     = story.Targets{Reads: time.Second, Writes: 3 * time.Second} // found by the director's check
+	newStorage  = story.Targets{Reads: time.Second, Writes: 15 * time.Second}
+	newDirector = story.Targets{Reads: 1500 * time.Millisecond, Writes: 1500 * time.Millisecond}
+)
 
 var (
-	withDisk   = role{"the machine with the disk", "store-ip"}
-	directs    = role{"the active director", "vip"}
-	withWrites = role{"the machine with the primary database", "db-ip"}
+	withDisk   = role{"the machine with the disk", "store-ip", newStorage}
+	withWrites = role{"the machine with the primary database", "db-ip", newStorage}
+	directs    = role{"the active director", "vip", newDirector}
 )
 
 var variants = []variant{sharedDisk(), resourceAgents(), apache(), replication()}
