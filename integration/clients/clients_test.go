@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -17,9 +16,6 @@ import (
 	"systole/integration/stage"
 )
 
-// binEnv carries the directory of the built programs into the lab.
-const binEnv = "SYSTOLE_CLIENTS_BIN"
-
 // The clients, where Debian's packages crmsh and pcs put them.
 const (
 	crmshPath = "/usr/sbin/crm"
@@ -30,31 +26,7 @@ const (
 // pcs calls them by these paths.
 var replaced = []string{"/usr/sbin", "/usr/lib/pacemaker"}
 
-// TestMain builds the programs outside, and runs the tests inside the lab.
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) int {
-	if !netlab.Inside() {
-		bin, err := os.MkdirTemp("", "clients")
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		defer os.RemoveAll(bin)
-		build := exec.Command("go", "build", "-o", bin, "systole/cmd/systoled", "systole/cmd/crm")
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-		build.Stdout, build.Stderr = os.Stderr, os.Stderr
-		if err := build.Run(); err != nil {
-			return 1
-		}
-		os.Setenv(binEnv, bin)
-	}
-	code, inside := netlab.Enter(false)
-	if inside {
-		code = m.Run()
-	}
-	return code
-}
+func TestMain(m *testing.M) { stage.Main(m) }
 
 // play is the cluster and the test that watches a client drive it.
 type play struct {
@@ -96,7 +68,7 @@ func TestClients(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	cluster, err := stage.Start(t.Context(), stage.Options{Dir: dir, Bin: os.Getenv(binEnv)})
+	cluster, err := stage.Start(t.Context(), stage.Options{Dir: dir, Bin: stage.Bin()})
 	if cluster != nil {
 		t.Cleanup(cluster.Lab.Close)
 	}
@@ -114,7 +86,7 @@ func TestClients(t *testing.T) {
 // for, in the nodes' own mount namespaces. The name crm stays crmsh's.
 func (p *play) cover() {
 	p.Helper()
-	ours := filepath.Join(os.Getenv(binEnv), "crm")
+	ours := filepath.Join(stage.Bin(), "crm")
 	covered := 0
 	for _, dir := range replaced {
 		programs, err := os.ReadDir(dir)

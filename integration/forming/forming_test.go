@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,34 +17,7 @@ import (
 	"systole/integration/stage"
 )
 
-// binEnv carries the directory of the built programs into the lab.
-const binEnv = "SYSTOLE_FORMING_BIN"
-
-// TestMain builds the programs outside, and runs the test inside the lab.
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) int {
-	if !netlab.Inside() {
-		bin, err := os.MkdirTemp("", "forming")
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		defer os.RemoveAll(bin)
-		build := exec.Command("go", "build", "-o", bin, "systole/cmd/systoled", "systole/cmd/crm")
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-		build.Stdout, build.Stderr = os.Stderr, os.Stderr
-		if err := build.Run(); err != nil {
-			return 1
-		}
-		os.Setenv(binEnv, bin)
-	}
-	code, inside := netlab.Enter(false)
-	if inside {
-		code = m.Run()
-	}
-	return code
-}
+func TestMain(m *testing.M) { stage.Main(m) }
 
 // life is the cluster and the test that leads it.
 type life struct {
@@ -189,7 +161,7 @@ func TestLifeOfACluster(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	cluster, err := stage.Start(t.Context(), stage.Options{Dir: dir, Bin: os.Getenv(binEnv)})
+	cluster, err := stage.Start(t.Context(), stage.Options{Dir: dir, Bin: stage.Bin()})
 	if cluster != nil {
 		t.Cleanup(cluster.Lab.Close)
 	}

@@ -24,13 +24,7 @@ import (
 	"systole/integration/stage"
 )
 
-func TestMain(m *testing.M) {
-	code, inside := netlab.Enter(false)
-	if inside {
-		code = m.Run()
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { stage.Main(m) }
 
 const (
 	vip = "10.77.0.100"
@@ -49,7 +43,6 @@ property stonith-enabled=false no-quorum-policy=stop
 type site struct {
 	*testing.T
 	*stage.Cluster
-	bin    string
 	tables chan string
 }
 
@@ -59,11 +52,10 @@ func TestLoop(t *testing.T) {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
-	bin := programs(t, dir)
-	c, err := stage.Start(ctx, stage.Options{Dir: dir, Bin: bin, Nodes: 3})
+	c, err := stage.Start(ctx, stage.Options{Dir: dir, Bin: stage.Bin(), Nodes: 3})
 	must(t, err)
 	t.Cleanup(c.Lab.Close)
-	s := &site{T: t, Cluster: c, bin: bin, tables: make(chan string, 100)}
+	s := &site{T: t, Cluster: c, tables: make(chan string, 100)}
 	must(t, c.Configure(ctx, siteText))
 	s.feed(ctx)
 	s.await("a -, b -, c -")
@@ -131,23 +123,9 @@ func TestLoop(t *testing.T) {
 	s.crm(ctx, "lvs", "doctor")
 }
 
-// programs builds what the nodes need.
-func programs(t *testing.T, dir string) string {
-	t.Helper()
-	bin := filepath.Join(dir, "bin")
-	must(t, os.Mkdir(bin, 0o755))
-	cmd := exec.Command("go", "build", "-o", bin+"/", "systole/cmd/systoled", "systole/cmd/crm")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
-	must(t, os.Symlink("crm", filepath.Join(bin, "crm_attribute")))
-	return bin
-}
-
 // feed reads what a director on a would read, as "NODE WEIGHT, …".
 func (s *site) feed(ctx context.Context) {
-	cmd := exec.CommandContext(ctx, filepath.Join(s.bin, "crm"), "--socket", s.Socket(s.Nodes[0]), "lvs", "feed")
+	cmd := exec.CommandContext(ctx, filepath.Join(stage.Bin(), "crm"), "--socket", s.Socket(s.Nodes[0]), "lvs", "feed")
 	out, err := cmd.StdoutPipe()
 	must(s.T, err)
 	must(s.T, cmd.Start())
