@@ -311,10 +311,21 @@ func (s server) reload(ctx context.Context) error {
 	if err := s.test(ctx); err != nil {
 		return err
 	}
+	before, err := os.Stat(s.pidfile)
+	if err != nil {
+		return fmt.Errorf("reload php-fpm: %w", err)
+	}
 	if err := unix.Kill(master.PID, unix.SIGUSR2); err != nil {
 		return fmt.Errorf("reload php-fpm: %w", err)
 	}
-	return s.daemon().Await(ctx, func(ctx context.Context) error { return ping(ctx, s.all()) })
+	// The master begins its program again and writes the pid file again. Until then
+	// the old one may answer, and then for a moment nothing looks like a master.
+	return s.daemon().Await(ctx, func(ctx context.Context) error {
+		if now, err := os.Stat(s.pidfile); err != nil || now.ModTime().Equal(before.ModTime()) {
+			return errors.New("it has not begun again")
+		}
+		return ping(ctx, s.all())
+	})
 }
 
 // Watch notices the end of the master process.

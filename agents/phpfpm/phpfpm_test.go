@@ -78,6 +78,16 @@ func (s *site) monitor(level int, want resources.Code) resources.Result {
 	return res
 }
 
+// begun is when the server last wrote its pid file.
+func (s *site) begun() time.Time {
+	s.t.Helper()
+	info, err := os.Stat(filepath.Join(s.dir, "pid"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return info.ModTime()
+}
+
 func TestLife(t *testing.T) {
 	s := newSite(t)
 	s.monitor(0, resources.NotRunning)
@@ -89,7 +99,11 @@ func TestLife(t *testing.T) {
 	s.params["pools"] = s.socket
 	s.monitor(0, resources.OK)
 	s.monitor(10, resources.OK)
+	begun := s.begun()
 	s.run(resources.ActionReload, resources.OK)
+	if s.begun().Equal(begun) {
+		t.Error("the reload ended before the server began again: a monitor may find none")
+	}
 	s.monitor(10, resources.OK)
 	if err := os.Remove(s.socket); err != nil {
 		t.Fatal(err)
