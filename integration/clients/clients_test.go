@@ -168,7 +168,7 @@ func (p *play) await(s step) {
 	want := regexp.MustCompile(s.shows)
 	argv := strings.Fields("/usr/sbin/" + s.ask) // ours, since covered
 	var out string
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		ctx, cancel := context.WithTimeout(p.Context(), 20*time.Second)
 		out, _ = p.n.Run(ctx, p.env(), argv...)
 		cancel()

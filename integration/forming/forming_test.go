@@ -91,7 +91,7 @@ func (l *life) status(n *netlab.Node) (s status, err error) {
 // await asks a node for its status until it is as wanted.
 func (l *life) await(n *netlab.Node, what string, ok func(status) bool) status {
 	l.Helper()
-	const patience = 30 * time.Second
+	const patience = time.Minute
 	for end := time.Now().Add(patience); ; {
 		s, err := l.status(n)
 		if err == nil && ok(s) {

@@ -188,7 +188,8 @@ func (s *site) eventually(what string, holds func() error) {
 			return
 		}
 	}
-	s.Fatalf("not within %v: %s: %v", soon, what, err)
+	out, _ := s.Crm(s.Context(), s.Nodes[0], "status", "-rf")
+	s.Fatalf("not within %v: %s: %v\n%s", soon, what, err, out)
 }
 
 func must(t *testing.T, err error) {

@@ -27,8 +27,8 @@ var (
 // Group is the id of the group of address and web server.
 const Group = "web"
 
-// formTimeout bounds the forming of the cluster; it takes about a second.
-const formTimeout = 30 * time.Second
+// formTimeout bounds the forming of the cluster; it takes about a second on an idle machine.
+const formTimeout = time.Minute
 
 // Options of [Start].
 type Options struct {
