@@ -10,6 +10,7 @@ import (
 
 // The capture is a pcap file (version 2.4, Ethernet) of the first bytes of every frame.
 const (
+	captureName  = "wire.pcap"
 	captureFrame = 512      // bytes of a frame kept
 	captureMost  = 64 << 20 // bytes of the file; later frames are not kept
 )

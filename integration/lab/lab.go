@@ -125,7 +125,8 @@ type Lab struct {
 	t        testing.TB
 	ctx      context.Context // ends with the lab
 	end      context.CancelFunc
-	dir      string // logs; kept when the test fails
+	dir      string // logs, in memory
+	keep     string // where they are found when the test failed
 	share    string // /lab of every node, below dir
 	scratch  string
 	began    time.Time
@@ -153,19 +154,21 @@ func New(t testing.TB) *Lab {
 		t.Skip(why)
 	}
 	l := &Lab{t: t, scratch: scratch, began: time.Now()}
-	l.dir = filepath.Join(os.Getenv(keepEnv), strings.ReplaceAll(t.Name(), "/", "-"))
+	l.dir = filepath.Join(l.scratch, "logs")
+	l.keep = filepath.Join(os.Getenv(keepEnv), strings.ReplaceAll(t.Name(), "/", "-"))
 	l.share = filepath.Join(l.dir, "share")
 	l.ctx, l.end = context.WithCancel(context.Background())
 	l.Switch = &Switch{lab: l}
 	if err := l.prepare(); err != nil {
 		t.Fatal("lab:", err)
 	}
+	l.running.Go(l.keepLogs)
 	t.Cleanup(l.close)
 	return l
 }
 
 func (l *Lab) prepare() error {
-	if err := errors.Join(os.RemoveAll(l.dir), os.MkdirAll(l.share, 0o755), os.MkdirAll(l.scratch, 0o700)); err != nil {
+	if err := errors.Join(os.RemoveAll(l.keep), os.MkdirAll(l.scratch, 0o700), os.MkdirAll(l.share, 0o755), os.MkdirAll(l.keep, 0o755)); err != nil {
 		return err
 	}
 	err := errors.Join(
@@ -179,7 +182,7 @@ func (l *Lab) prepare() error {
 	if l.log, err = os.Create(filepath.Join(l.dir, "lab.log")); err != nil {
 		return err
 	}
-	if l.capture, err = newCapture(filepath.Join(l.dir, "wire.pcap")); err != nil {
+	if l.capture, err = newCapture(filepath.Join(l.dir, captureName)); err != nil {
 		return err
 	}
 	l.LAN = l.Segment("lan")
@@ -202,14 +205,15 @@ func (l *Lab) close() {
 	}
 	l.capture.close()
 	l.log.Close()
-	os.RemoveAll(l.scratch)
+	defer os.RemoveAll(l.scratch)
 	if !l.t.Failed() {
-		os.RemoveAll(l.dir)
+		os.RemoveAll(l.keep)
 		return
 	}
-	os.Remove(filepath.Join(l.share, "guest"))
-	os.RemoveAll(filepath.Join(l.share, "bin"))
-	l.t.Logf("logs, consoles and wire.pcap: %s", l.dir)
+	if err := l.copyLogs(func(string) bool { return true }); err != nil {
+		l.t.Error("keep the logs: ", err)
+	}
+	l.t.Logf("logs, consoles and wire.pcap: %s", l.keep)
 }
 
 // Segment adds an Ethernet segment.

@@ -100,9 +100,9 @@ func (n *Node) AwaitUp(ctx context.Context) error {
 		n.lab.say("%s is up after %v", n.Name, time.Since(m.since).Round(time.Millisecond))
 		return nil
 	case <-m.off:
-		return fmt.Errorf("boot %s: it ended, see %s", n.Name, n.consoleLog())
+		return fmt.Errorf("boot %s: it ended, see %s", n.Name, filepath.Join(n.lab.keep, n.consoleLog()))
 	case <-ctx.Done():
-		return fmt.Errorf("boot %s: %w, see %s", n.Name, context.Cause(ctx), n.consoleLog())
+		return fmt.Errorf("boot %s: %w, see %s", n.Name, context.Cause(ctx), filepath.Join(n.lab.keep, n.consoleLog()))
 	}
 }
 
@@ -122,7 +122,8 @@ func (n *Node) AwaitOff(ctx context.Context) error {
 	}
 }
 
-func (n *Node) consoleLog() string { return filepath.Join(n.lab.dir, n.Name+".console") }
+// consoleLog is the file, among the logs, of what the kernel says.
+func (n *Node) consoleLog() string { return n.Name + ".console" }
 
 // switchOn gives the node power and returns at once.
 func (n *Node) switchOn() error {
@@ -155,7 +156,7 @@ func (n *Node) switchOn() error {
 }
 
 func (n *Node) start() (*machine, error) {
-	log, err := os.OpenFile(n.consoleLog(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	log, err := os.OpenFile(filepath.Join(n.lab.dir, n.consoleLog()), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return nil, err
 	}
