@@ -30,8 +30,9 @@ func TestExamplesOfLVS(t *testing.T) {
 
 // The site of HA LAMP loads and verifies; DRBD's agent need not be installed here.
 func TestExampleOfHALAMP(t *testing.T) {
-	dir := "../../conf/examples/ha-lamp/"
-	errs := load(t, []string{"director-a", "director-b", "web-1", "web-2", "store-a", "store-b"}, dir+"fencing.crm", dir+"site.crm")
+	dir := "../../conf/examples/"
+	six := []string{"director-a", "director-b", "web-1", "web-2", "store-a", "store-b"}
+	errs := load(t, six, dir+"ha-lamp/fencing.crm", dir+"ha-lamp/site.crm") + load(t, append(six, "app-1", "app-2"), dir+"ha-lamp/fencing.crm", dir+"ha-lamp-split/site.crm")
 	for line := range strings.Lines(errs) {
 		if !strings.HasPrefix(line, "WARNING: disk: agent ocf:linbit:drbd is not installed") {
 			t.Error(line)

@@ -9,7 +9,8 @@ import (
 	"image"
 	"image/png"
 	"math/rand/v2"
-	"net"
+	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -18,28 +19,28 @@ import (
 
 // Pace is how much is written. The zero value is the pace of the proof.
 type Pace struct {
-	Post    time.Duration // between posts; default 2.5 s, 24 a minute
+	Post    time.Duration // between posts; default 2.7 s, 22 a minute
 	Picture int           // every so many posts one has a picture; default 4
-	Comment time.Duration // between comments, over all writers; default 160 ms
+	Comment time.Duration // between comments, over all writers; default 180 ms
 	Writers int           // comments under way at once; default 12
-	Visit   time.Duration // between visits of the front page, over four visitors; default 150 ms
+	Visit   time.Duration // between visits of the front page; default 200 ms
 }
 
 func (p Pace) withDefaults() Pace {
 	if p.Post == 0 {
-		p.Post = 2500 * time.Millisecond
+		p.Post = 2700 * time.Millisecond
 	}
 	if p.Picture == 0 {
 		p.Picture = 4
 	}
 	if p.Comment == 0 {
-		p.Comment = 160 * time.Millisecond
+		p.Comment = 180 * time.Millisecond
 	}
 	if p.Writers == 0 {
 		p.Writers = 12
 	}
 	if p.Visit == 0 {
-		p.Visit = 150 * time.Millisecond
+		p.Visit = 200 * time.Millisecond
 	}
 	return p
 }
@@ -109,12 +110,9 @@ func (d *Diary) Write(ctx context.Context, p Pace) {
 			every(ctx, p.Comment*time.Duration(p.Writers), func(int) { d.comment(under) })
 		})
 	}
-	const visitors = 4
-	for range visitors {
-		all.Go(func() {
-			every(ctx, p.Visit*visitors, func(int) { d.visit(under) })
-		})
-	}
+	all.Go(func() { // a visitor who waits keeps no other from coming
+		every(ctx, p.Visit, func(int) { all.Go(func() { d.visit(under) }) })
+	})
 	all.Wait()
 }
 
@@ -339,17 +337,18 @@ func (d *Diary) picture(ctx context.Context, e entry) error {
 	return err
 }
 
-// patiently asks again when no answer came, as a reader does: a web server that has just
-// come back compiles every page first. An answer that is wrong stays so.
+// patiently asks again when no answer came, or one that says "not now", as a reader
+// does: a web server may be on its way back. An answer that is wrong stays so.
 func patiently(read func() error) error {
-	for tries := 1; ; tries++ {
+	const tries, pause = 12, 500 * time.Millisecond
+	for try := 1; ; try++ {
 		err := read()
-		if _, refused := errors.AsType[*Refused](err); err == nil || refused || tries == 6 {
+		_, none := errors.AsType[*url.Error](err)
+		refused, answered := errors.AsType[*Refused](err)
+		if !none && !(answered && refused.Status >= http.StatusInternalServerError) || try == tries {
 			return err
 		}
-		if wait, ok := errors.AsType[net.Error](err); !ok || !wait.Timeout() {
-			return err
-		}
+		time.Sleep(pause)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,21 +17,25 @@ import (
 	"systole/integration/lab/story"
 )
 
-// example is the directory of the site's files.
-const example = "../../../conf/examples/ha-lamp"
+// The directories of the site's files; split has what is different in it.
+const (
+	example = "../../../conf/examples/ha-lamp"
+	split   = "../../../conf/examples/ha-lamp-split"
+)
 
 // The site's address, and the one by which the machines know the storage pair.
 var address, storeAddress = netip.MustParseAddr("10.77.0.100"), netip.MustParseAddr("10.77.0.101")
 
-// site is the six machines.
+// site is the machines: six, or eight with PHP on its own.
 type site struct {
 	story.Site
-	directors, webs, stores []*lab.Node
+	examples                      []string // later ones replace files of earlier ones
+	directors, webs, stores, apps []*lab.Node
 }
 
 // newSite describes the machines; they have no power yet.
-func newSite(l *lab.Lab) (*site, error) {
-	s := &site{Site: story.Site{
+func newSite(l *lab.Lab, examples ...string) (*site, error) {
+	s := &site{examples: examples, Site: story.Site{
 		Cluster: &stage.Cluster{Lab: l}, Name: "HA LAMP on six machines", Address: address, Inner: []netip.Addr{storeAddress},
 		Account: editor.Account{User: "editor"}, Installed: true,
 		Services: []story.Service{story.Primary(), story.Mounted("/srv/site"), story.Process("mariadbd"), story.NFSServer(), story.Address(storeAddress)},
@@ -46,7 +51,11 @@ func newSite(l *lab.Lab) (*site, error) {
 	add(&s.directors, 192, "ip_vs ip_vs_wlc", "director-a", "director-b")
 	add(&s.webs, 448, "nfs nfsv4", "web-1", "web-2")
 	add(&s.stores, 576, "drbd nfsd", "store-a", "store-b")
-	for _, n := range s.webs {
+	if slices.Contains(examples, split) {
+		s.Name = "HA LAMP with PHP on machines of its own"
+		add(&s.apps, 448, "nfs nfsv4", "app-1", "app-2")
+	}
+	for _, n := range slices.Concat(s.webs, s.apps) {
 		n.Nice = 5 // PHP
 	}
 	for _, n := range s.stores {
@@ -62,11 +71,15 @@ func newSite(l *lab.Lab) (*site, error) {
 }
 
 // fencing is the lab's power switch in place of the example's fencing.crm.
-const fencing = `primitive power stonith:fence_lab \
-	params pcmk_host_list="director-a director-b web-1 web-2 store-a store-b" \
-	op start timeout=60s
+func (s *site) fencing() string {
+	var names []string
+	for _, n := range s.Nodes {
+		names = append(names, n.Name)
+	}
+	return fmt.Sprintf(`primitive power stonith:fence_lab params pcmk_host_list=%q op start timeout=60s
 property stonith-action=off stonith-timeout=60s
-`
+`, strings.Join(names, " "))
+}
 
 // quirks make up for what these machines lack: their address space is too small for
 // MariaDB's default, and DRBD must not ask its makers' server who uses it.
@@ -76,25 +89,36 @@ echo 'global { usage-count no; }' > /etc/drbd.d/global_common.conf`
 // Build prepares the machines, forms the cluster and brings the site into service, by
 // the steps of the README.
 func (s *site) Build(ctx context.Context, say func(string, ...any)) error {
-	text, err := os.ReadFile(filepath.Join(example, "README.md"))
-	if err != nil {
-		return err
+	var readme string // of all examples
+	for _, dir := range s.examples {
+		text, err := os.ReadFile(filepath.Join(dir, "README.md"))
+		if err != nil {
+			return err
+		}
+		readme = string(text) + readme // the first of two steps of one name is taken
 	}
-	readme := string(text)
 	began := time.Now()
 	for _, step := range []struct {
 		name string
 		do   func(context.Context) error
 	}{
-		{"machines booted", func(ctx context.Context) error { return errors.Join(s.Hand(example, s.Nodes...), s.Lab.Boot(ctx)) }},
+		{"machines booted", func(ctx context.Context) error {
+			for _, dir := range s.examples {
+				if err := s.Hand(dir, s.Nodes...); err != nil {
+					return err
+				}
+			}
+			return s.Lab.Boot(ctx)
+		}},
 		{"machines prepared", func(ctx context.Context) error {
 			return errors.Join(
 				s.step(ctx, quirks, s.Nodes...),
 				s.steps(ctx, readme, "1. The web servers (both)", s.webs...),
+				s.steps(ctx, readme, "2. The PHP machines (both)", s.apps...),
 				s.steps(ctx, readme, "2. The storage pair (both)", s.stores...))
 		}},
 		{"cluster formed", s.Form},
-		{"fencing configured", func(ctx context.Context) error { return s.Configure(ctx, s.Nodes[0], fencing) }},
+		{"fencing configured", func(ctx context.Context) error { return s.Configure(ctx, s.Nodes[0], s.fencing()) }},
 		{"data made", func(ctx context.Context) error {
 			return s.steps(ctx, readme, "4. The data and the passwords, once in the life of the site", s.stores[0])
 		}},
@@ -113,8 +137,11 @@ func (s *site) Build(ctx context.Context, say func(string, ...any)) error {
 	return nil
 }
 
-// steps runs what the README says below a heading.
+// steps runs what the README says below a heading, if there are machines for it.
 func (s *site) steps(ctx context.Context, readme, heading string, nodes ...*lab.Node) error {
+	if len(nodes) == 0 {
+		return nil
+	}
 	blocks, err := stage.Steps(readme, heading)
 	if err != nil {
 		return err
