@@ -80,6 +80,7 @@ func (w *wire) peer(from, to string) *end {
 func (e *end) Addr() string                                          { return e.addr }
 func (e *end) Listener(transport.Proto) net.Listener                 { return (*endListener)(e) }
 func (e *end) Datagrams(transport.Channel) <-chan transport.Datagram { return e.packets }
+func (e *end) Serve(transport.Channel, func(transport.Datagram))     {}
 
 func (e *end) Dial(ctx context.Context, addr, name string, _ transport.Proto) (net.Conn, error) {
 	to := e.wire.peer(e.addr, addr)

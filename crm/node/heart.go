@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net"
 	"slices"
+	"sync"
 	"time"
 
 	"systole/crm/cib"
@@ -17,22 +18,28 @@ import (
 )
 
 // heart owns the beats of this node and, while it is DC, the detector of lost
-// nodes. It never blocks: whatever may wait is another goroutine's work.
+// nodes. It never blocks: whatever may wait is another goroutine's work. So those
+// who bring it something, the fabric's reader, its alarm and its own goroutine,
+// do the work themselves under its lock: a node does this dozens of times a
+// second for ever, and to wake a goroutine is most of what it costs.
 type heart struct {
-	n        *Node
-	log      *slog.Logger
-	fabric   transport.Fabric
-	timing   lease.Timing
+	n      *Node
+	log    *slog.Logger
+	fabric transport.Fabric
+	timing lease.Timing
+	next   Alarm         // of the own beat
+	mark   chan struct{} // an office began: see markOffice
+
+	mu       sync.Mutex        // guards what follows
+	beating  bool              // between the beginning and the end of run
 	peers    map[string]string // node name → fabric address, this node not among them
 	snap     store.Snapshot
 	dc       store.DC
 	detector *lease.Detector // nil while not DC
 	term     uint64          // of the detector
 	granted  time.Duration   // on Clock, when the last grant came
-	next     *time.Timer     // of the own beat
 	recheck  *time.Timer     // the detector's next deadline
 	nodes    []string        // configured, this one included
-	mark     chan struct{}   // an office began: see markOffice
 	expected map[string]expectation
 }
 
@@ -43,7 +50,11 @@ type expectation struct {
 }
 
 func newHeart(n *Node) *heart {
-	return &heart{n: n, log: n.log, fabric: n.cfg.Fabric, timing: n.cfg.Timing, mark: make(chan struct{}, 1)}
+	alarm := n.cfg.Alarm
+	if alarm == nil {
+		alarm = newTimerAlarm()
+	}
+	return &heart{n: n, log: n.log, fabric: n.cfg.Fabric, timing: n.cfg.Timing, next: alarm, mark: make(chan struct{}, 1)}
 }
 
 // markOffice records in the log, once for each office, that this node's own
@@ -63,49 +74,88 @@ func (h *heart) markOffice(ctx context.Context) {
 
 // run beats until ctx is done. With leaving set, the last beats say good-bye.
 func (h *heart) run(ctx context.Context) {
-	h.next = time.NewTimer(h.timing.Beat)
-	defer h.next.Stop()
 	look := time.NewTicker(h.timing.DetectWithin)
 	defer look.Stop()
 	h.recheck = time.NewTimer(time.Hour)
 	defer h.recheck.Stop()
-	datagrams := h.fabric.Datagrams(transport.ChannelBeat)
-	h.snap, h.dc = h.n.store.Snapshot(), h.n.store.DC()
-	h.learn()
-	h.office()
-	h.beat()
+	h.begin()
+	var wait sync.WaitGroup
+	defer wait.Wait()
+	defer h.end()
+	go h.fabric.Serve(transport.ChannelBeat, func(d transport.Datagram) { h.do(func() { h.receive(d) }) })
+	wait.Go(func() { h.next.Run(func() { h.do(h.tick) }) })
 	last := time.Now()
 	for {
+		dc, snap := h.levels()
 		select {
 		case <-ctx.Done():
 			return
-		case d, ok := <-datagrams:
-			if !ok {
-				return
-			}
-			h.receive(d)
-		case <-h.next.C:
-			h.n.store.Renew()
-			h.office()
-			h.beat()
 		case <-look.C:
 			now := time.Now()
 			h.n.meter.woke(now.Sub(last), h.timing.DetectWithin)
 			last = now
-		case <-h.dc.Next:
-			h.office()
-		case <-h.snap.Next:
-			h.snap = h.n.store.Snapshot()
-			h.learn()
+		case <-dc:
+			h.do(h.office)
+		case <-snap:
+			h.do(h.read)
 		case <-h.n.hurry: // a promise changed: tell the DC now
-			h.promise()
-			h.beat()
+			h.do(func() { h.promise(); h.beat() })
 		case <-h.recheck.C:
+			h.do(func() {})
 		case <-h.n.dead.more:
-			h.bury()
+			h.do(h.bury)
 		}
-		h.detect(datagrams)
 	}
+}
+
+// begin takes the first look at everything, and beats.
+func (h *heart) begin() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.beating = true
+	h.snap, h.dc = h.n.store.Snapshot(), h.n.store.DC()
+	h.learn()
+	h.office()
+	h.beat()
+}
+
+// end lets nothing more happen.
+func (h *heart) end() {
+	h.mu.Lock()
+	h.beating = false
+	h.mu.Unlock()
+	h.next.Close()
+}
+
+// do does something under the lock, then what follows from it.
+func (h *heart) do(something func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.beating {
+		return
+	}
+	something()
+	h.detect()
+}
+
+// levels are what to wait for: changes of the office and of the CIB.
+func (h *heart) levels() (dc, snap <-chan struct{}) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.dc.Next, h.snap.Next
+}
+
+// tick is due every beat at the latest.
+func (h *heart) tick() {
+	h.n.store.Renew()
+	h.office()
+	h.beat()
+}
+
+// read takes the newest CIB.
+func (h *heart) read() {
+	h.snap = h.n.store.Snapshot()
+	h.learn()
 }
 
 // learn takes from the CIB what the protocol depends on.
@@ -153,7 +203,7 @@ func (h *heart) nextBeat() lease.Beat {
 
 // beat asks the DC to go on, and everybody while there is no answer.
 func (h *heart) beat() {
-	h.next.Reset(h.timing.Beat)
+	h.next.Set(h.timing.Beat)
 	b := h.nextBeat()
 	if h.detector != nil { // this node's right is its DC lease; beat and grant keep its record
 		if m, ok := h.detector.Beat(h.n.cfg.Clock(), b, true); ok {
@@ -225,7 +275,7 @@ func (h *heart) take(m lease.Message, from string) {
 
 // promiseTo answers the leader's question for this voter's promise. If the leader is
 // the DC this node beats to, the next beat goes with the answer: one wake-up for
-// both ends, and the timer need not fire.
+// both ends, and the alarm need not ring.
 func (h *heart) promiseTo(m lease.Renew, from string) {
 	promise, ok := h.n.store.Promise(m)
 	if !ok {
@@ -236,7 +286,7 @@ func (h *heart) promiseTo(m lease.Renew, from string) {
 		h.send(from, lease.Encode(promise))
 		return
 	}
-	h.next.Reset(h.timing.Beat * 3 / 2)
+	h.next.Set(h.timing.Beat * 3 / 2)
 	h.send(from, lease.Encode(promise, h.nextBeat()))
 }
 
@@ -289,11 +339,11 @@ func (h *heart) office() {
 	if h.detector != nil {
 		return
 	}
-	h.begin(now)
+	h.takeOffice(now)
 }
 
-// begin takes office: from here every node is watched, and asked for a beat at once.
-func (h *heart) begin(now time.Duration) {
+// takeOffice begins: from here every node is watched, and asked for a beat at once.
+func (h *heart) takeOffice(now time.Duration) {
 	elected, former := h.dc.Elected, h.dc.Former
 	if h.term == h.dc.Term {
 		// The lease lapsed and is back in the same term: the leases this node gave
@@ -314,22 +364,11 @@ func (h *heart) begin(now time.Duration) {
 	nudge(h.mark)
 }
 
-// detect asks the detector what happened and sets the timer for what will.
-// Beats that wait are taken first: a DC that was held up must not blame the nodes.
-func (h *heart) detect(datagrams <-chan transport.Datagram) {
+// detect asks the detector what happened and sets the timer for what will. Every
+// beat that was received has been taken before: a DC that was held up must not blame the nodes.
+func (h *heart) detect() {
 	if h.detector == nil {
 		return
-	}
-	for waiting := true; waiting; {
-		select {
-		case d, ok := <-datagrams:
-			if !ok {
-				return
-			}
-			h.receive(d)
-		default:
-			waiting = false
-		}
 	}
 	now := h.n.cfg.Clock()
 	events := h.detector.Tick(now)

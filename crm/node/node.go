@@ -4,7 +4,8 @@
 //
 // Goroutines and what each owns (all end before Run returns):
 //
-//	heart       the beats, the grants, the detector of lost nodes; never blocks
+//	heart       the beats, the grants, the detector of lost nodes; never blocks. Its lock is
+//	            also taken by the fabric's reader and by its alarm
 //	director    the controller (crm/controller), while this node is DC
 //	proposer    the order in which the director's proposals are committed
 //	reporter    results on their way into the log (the executor's sink)
@@ -52,6 +53,8 @@ type Config struct {
 	// Clock counts leases; everything else uses package time.
 	Clock  lease.Clock
 	Timing lease.Timing
+	// Alarm rings for the beats; nil takes a timer.
+	Alarm Alarm
 	// Planner is the scheduler.
 	Planner controller.Planner
 	Log     *slog.Logger

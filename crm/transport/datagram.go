@@ -61,8 +61,18 @@ func (s *Secure) Datagrams(ch Channel) <-chan Datagram {
 	panic(fmt.Sprintf("transport: channel %d is unknown", ch))
 }
 
+// Serve implements Fabric.
+func (s *Secure) Serve(ch Channel, take func(Datagram)) {
+	if ch != ChannelBeat {
+		panic(fmt.Sprintf("transport: channel %d is queued", ch))
+	}
+	s.taker.Store(&take)
+	<-s.received
+}
+
 // receive reads datagrams until the port is closed. It is the queues' only sender.
 func (s *Secure) receive() {
+	defer close(s.received)
 	defer close(s.beats)
 	defer close(s.gossip)
 	buf := make([]byte, 1+sealOverhead+MaxDatagram+1) // one more: a longer packet shows by filling it
@@ -100,8 +110,13 @@ func (o *opener) unwrap(packet []byte) (ch Channel, payload []byte, ok bool) {
 	return ch, payload, ok
 }
 
-// deliver queues a datagram, dropping the oldest when the queue is full.
+// deliver hands a datagram to who serves its channel, or queues it, dropping the
+// oldest when the queue is full.
 func (s *Secure) deliver(ch Channel, d Datagram) {
+	if take := s.taker.Load(); take != nil && ch == ChannelBeat {
+		(*take)(d)
+		return
+	}
 	queue := s.beats
 	if ch == ChannelGossip {
 		queue = s.gossip

@@ -61,6 +61,10 @@ type Fabric interface {
 	// Datagrams is the bounded queue of received packets; when full the oldest
 	// are dropped.
 	Datagrams(Channel) <-chan Datagram
+	// Serve has take called for each packet of the channel from now on, instead of
+	// queueing it: one at a time, by the goroutine that has read it, so that nobody
+	// else is woken. take must not wait. Serve returns after Close. Call once for each.
+	Serve(ch Channel, take func(Datagram))
 	// Close ends listeners, connections and the queue channels.
 	Close() error
 }

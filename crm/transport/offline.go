@@ -35,6 +35,9 @@ func (o Offline) Datagrams(Channel) <-chan Datagram {
 	return c
 }
 
+// Serve implements Fabric; nothing comes.
+func (o Offline) Serve(Channel, func(Datagram)) {}
+
 // Close implements Fabric.
 func (o Offline) Close() error { return nil }
 

@@ -47,6 +47,8 @@ type Secure struct {
 	counters counters
 	gossip   chan Datagram
 	beats    chan Datagram
+	taker    atomic.Pointer[func(Datagram)] // serves the beats
+	received chan struct{}                  // closed when nothing is received any more
 
 	closed  chan struct{}
 	running sync.WaitGroup
@@ -106,7 +108,7 @@ func Open(o Options) (*Secure, error) {
 		log: o.Log, addr: o.Advertise, local: bind.Addr(), deadPeer: o.DeadPeer,
 		tcp: tcp, udp: socket,
 		gossip: make(chan Datagram, gossipQueue), beats: make(chan Datagram, beatQueue),
-		closed:    make(chan struct{}),
+		received: make(chan struct{}), closed: make(chan struct{}),
 		listeners: map[Proto]*listener{}, conns: map[*conn]struct{}{},
 		seen: map[string]time.Time{}, warned: map[string]bool{},
 	}

@@ -147,6 +147,13 @@ func (n *Network) deliver(from, to string, ch transport.Channel, payload []byte,
 // Datagrams implements transport.Fabric.
 func (n *Node) Datagrams(ch transport.Channel) <-chan transport.Datagram { return n.queue(ch).out }
 
+// Serve implements transport.Fabric.
+func (n *Node) Serve(ch transport.Channel, take func(transport.Datagram)) {
+	for d := range n.queue(ch).out {
+		take(d)
+	}
+}
+
 func (n *Node) queue(ch transport.Channel) *queue {
 	n.mu.Lock()
 	defer n.mu.Unlock()
