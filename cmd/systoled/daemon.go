@@ -162,9 +162,13 @@ func (d *daemon) build(local net.Listener, realtime string, stop context.CancelC
 	if err != nil {
 		return err
 	}
+	alarm, err := newKernelAlarm()
+	if err != nil {
+		return err
+	}
 	c := node.Config{
 		Name: d.id.Node, Cluster: d.id.Cluster, Version: programVersion(), Witness: d.conf.Witness || d.id.Witness,
-		Fabric: d.fabric, Clock: store.Boottime, Timing: d.timing, Planner: recheck.Planner(plan), Log: d.log,
+		Fabric: d.fabric, Clock: store.Boottime, Alarm: alarm, Timing: d.timing, Planner: recheck.Planner(plan), Log: d.log,
 		Store: store.Config{Dir: d.dir.StorePath(), Incarnation: d.id.ID, Bootstrap: first},
 		Peers: d.peers, Voters: d.conf.Voters, Gossip: d.opinions, Warnings: d.warnings,
 		Lookup: d.secrets.Agents(d.agents.Lookup), Catalog: d.agents, Fencer: fencer{d.agents, d.secrets}, Harmless: harmless(d.guard != nil, d.agents.Runs),
