@@ -41,16 +41,21 @@ func (s *Story) Play(f Fault) {
 	if only := os.Getenv(onlyEnv); only != "" && !regexp.MustCompile(only).MatchString(f.Name) {
 		return
 	}
-	ctx, cancel := context.WithTimeoutCause(s.Context(), patience, fmt.Errorf("not within %v", patience))
-	defer cancel()
+	patient := func() (context.Context, context.CancelFunc) {
+		return context.WithTimeoutCause(s.Context(), patience, fmt.Errorf("not within %v", patience))
+	}
 	began := time.Now()
 	_, _, _, before := s.Diary.Counts()
+	ctx, cancel := patient()
+	defer cancel()
 	s.Must(f.Name, f.Harm(ctx))
 	later := time.Now().Add(settle)
 	s.Eventually(f.Name+": reading and writing go on", func(context.Context) bool {
 		return s.Diary.Comments.Since(later) > 5 && s.Diary.Posts.Since(later) > 0 && s.Diary.Visits.Since(later) > 5
 	})
 	back := time.Now()
+	ctx, cancel = patient()
+	defer cancel()
 	reading := make(chan error, 1)
 	go func() { reading <- s.Diary.VerifyNew(ctx) }() // readers do not wait for the mechanic
 	var err error
