@@ -90,7 +90,7 @@ func (s *site) Build(ctx context.Context, say func(string, ...any)) error {
 		{"quirks", func(ctx context.Context) error { return s.step(ctx, all, quirks+s.quirks) }},
 		{"machines prepared", steps(all, machines)},
 		{"cluster formed", s.Form},
-		{"fencing configured", func(ctx context.Context) error { return s.Configure(ctx, s.Nodes[0], fencing) }},
+		{"fencing configured", func(ctx context.Context) error { return s.Configure(ctx, s.Nodes[0], fencing+s.limits) }},
 		{"disk and passwords made", steps(first, diskAndPasswords)},
 		{"variant prepared", steps(all, s.further...)},
 		{"database made", steps(first, s.making...)},

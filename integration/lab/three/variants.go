@@ -23,7 +23,8 @@ type variant struct {
 	making      []string // headings of the README: steps for one machine after that
 	detect      time.Duration
 	web         string // the program of the web server
-	quirks      string // what only the lab's machines need
+	quirks      string // what only the lab's machines need before
+	limits      string // and what of the cluster
 	inner       []netip.Addr
 	services    []story.Service
 	roles       []role
@@ -71,7 +72,7 @@ func resourceAgents() variant {
 	v.name, v.title, v.config = "resource-agents", "shared disk, unmodified agents of resource-agents", "resource-agents.crm"
 	v.detect = detectAmongPrograms
 	v.further = []string{"With the agents of resource-agents (all three, before step 5)"}
-	v.quirks = nfsService
+	v.quirks, v.limits = nfsService, "property batch-limit=4\n"
 	return v
 }
 
