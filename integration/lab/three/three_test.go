@@ -41,22 +41,21 @@ func TestThree(t *testing.T) {
 
 // play throws the faults, one after another.
 func (s *site) play(t *story.Story) {
-	for _, r := range s.roles {
-		t.Play(t.PowerCut(r.name, t.Active(r.resource), r.Targets))
-	}
-	t.Play(t.PowerCut("a machine with no other role", s.idle(t), byCheck))
-	t.Play(t.Kill("a machine with no other role", s.idle(t), s.web, byCheck))
-	t.Play(t.Kill("the one that is written to", t.Active(s.roles[0].resource), "mariadbd", newStorage))
-	t.Play(t.Standby(t.Active(withDisk.resource), newStorage))
+	written := func() *lab.Node { return t.Active(s.single[0]) }
+	t.Play(t.PowerCut("the machine that is written to", written(), newStorage))
+	t.Play(t.PowerCut("a machine that only shows pages", s.idle(t), byCheck))
+	t.Play(t.Kill("a machine that only shows pages", s.idle(t), s.web, byCheck))
+	t.Play(t.Kill("the machine that is written to", written(), "mariadbd", newStorage))
+	t.Play(t.Standby(written(), newStorage))
 	t.Play(t.ColdStart(story.Targets{}))
 }
 
-// idle is a machine that has none of the roles, if there is one, else one that has not
+// idle is a machine that has no single resource, if there is one, else one that has not
 // the first.
 func (s *site) idle(t *story.Story) *lab.Node {
 	var busy []*lab.Node
-	for _, r := range s.roles {
-		busy = append(busy, t.Active(r.resource))
+	for _, resource := range s.single {
+		busy = append(busy, t.Active(resource))
 	}
 	for _, taken := range [][]*lab.Node{busy, busy[:1]} {
 		for _, n := range s.Nodes {
@@ -65,5 +64,5 @@ func (s *site) idle(t *story.Story) *lab.Node {
 			}
 		}
 	}
-	panic("three machines, and all have the first role")
+	panic("three machines, and all have the first resource")
 }

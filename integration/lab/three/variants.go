@@ -27,13 +27,8 @@ type variant struct {
 	limits      string // and what of the cluster
 	inner       []netip.Addr
 	services    []story.Service
-	roles       []role
-}
-
-// role is something that only one machine does, and what its loss may cost.
-type role struct {
-	name, resource string
-	story.Targets
+	// single are resources that one machine at a time has. Who has the first is written to.
+	single []string
 }
 
 // The machines are slow at starting programs. With native agents this is enough; scripts
@@ -45,15 +40,8 @@ const (
 
 // The targets, for the default of detect-within.
 var (
-	byCheck     = story.Targets{Reads: time.Second, Writes: 3 * time.Second} // found by the director's check
-	newStorage  = story.Targets{Reads: time.Second, Writes: 15 * time.Second}
-	newDirector = story.Targets{Reads: 1500 * time.Millisecond, Writes: 1500 * time.Millisecond}
-)
-
-var (
-	withDisk   = role{"the machine with the disk", "store-ip", newStorage}
-	withWrites = role{"the machine with the primary database", "db-ip", newStorage}
-	directs    = role{"the active director", "vip", newDirector}
+	byCheck    = story.Targets{Reads: time.Second, Writes: 3 * time.Second} // found by the director's check
+	newStorage = story.Targets{Reads: time.Second, Writes: 15 * time.Second}
 )
 
 var variants = []variant{sharedDisk(), resourceAgents(), apache(), replication()}
@@ -63,7 +51,7 @@ func sharedDisk() variant {
 		name: "native", title: "shared disk, native agents", config: "site.crm", detect: detectWithin, web: "nginx",
 		making: []string{"4. The database, once, on the same machine"}, inner: []netip.Addr{storeAddress},
 		services: []story.Service{story.Mounted("/srv/site"), story.Process("mariadbd"), story.NFSServer(), story.Address(storeAddress)},
-		roles:    []role{withDisk, directs},
+		single:   []string{"store-ip", "vip"},
 	}
 }
 
@@ -111,6 +99,6 @@ func replication() variant {
 		making:   []string{"With replicated databases (one machine, thereafter)"},
 		inner:    []netip.Addr{storeAddress, picturesAddress},
 		services: []story.Service{story.Mounted("/srv/site"), story.NFSServer(), story.Address(storeAddress), story.Address(picturesAddress)},
-		roles:    []role{withWrites, withDisk, directs},
+		single:   []string{"db-ip", "store-ip", "vip"},
 	}
 }
