@@ -176,12 +176,14 @@ type Lease interface {
 
 // AddressGuard makes an address fall silent when the node's lease ends, even if
 // this process hangs or is killed (design: kernel-held leases). Protect is
-// called before the address is added. Release is called after it was removed:
+// called before the address is added. Leaving is called before it is removed: from
+// then on the guard touches it no more. Release is called after it was removed:
 // what is still queued in its name must not be sent any more. Free, instead of
 // Release, leaves the address alone at once: this node goes on using it in
 // another way (the real server of an LVS site).
 type AddressGuard interface {
 	Protect(ctx context.Context, device, addr string) error
+	Leaving(ctx context.Context, device, addr string) error
 	Release(ctx context.Context, device, addr string) error
 	Free(ctx context.Context, device, addr string) error
 }

@@ -135,10 +135,7 @@ func (k *keeper) obey(line string) string {
 			return "error " + err.Error()
 		}
 		if fields[0] == "release" {
-			delete(k.addrs, a)
-			if _, err := k.shorten(a, forever); err != nil {
-				return "error " + err.Error()
-			}
+			delete(k.addrs, a) // what is there has its lifetime, should nobody remove it
 			return "ok"
 		}
 		if _, known := k.addrs[a]; !known {
@@ -200,6 +197,9 @@ func (k *keeper) settle() {
 			}
 		}
 	}
+	if boottime() >= k.until {
+		k.expire() // it took so long that one may have been made anew
+	}
 }
 
 // expire removes every protected address. They stay protected.
@@ -244,11 +244,10 @@ func removeAddress(a Address) error {
 	return nil
 }
 
-// forever is the lifetime of an ordinary address (IFA_CACHEINFO, INFINITY_LIFE_TIME).
-const forever = 1<<32 - 1
-
 // shortenAddress sets how long the kernel keeps the address without us. One that is
-// never to be a source address (preferred_lft 0) stays so.
+// never to be a source address (preferred_lft 0) stays so. The kernel makes an IPv4
+// address that is not there (net/ipv4/devinet.c, inet_rtm_newaddr, whatever the flags),
+// so whoever removes one must have had it released before.
 func shortenAddress(a Address, seconds int) (there bool, err error) {
 	link, addr, err := find(a)
 	if err != nil || addr == nil {

@@ -50,6 +50,8 @@ type backend interface {
 	// be queued, free lets it alone at once.
 	release(a Address) error
 	free(a Address) error
+	// leaving: the address is about to be removed, and is not to be touched any more.
+	leaving(Address) error
 	// renew makes every protected address live for the time from now, or not at
 	// all when that is too short to be told to the kernel.
 	renew(remaining time.Duration) error
@@ -199,6 +201,16 @@ func (g *Guard) Protect(ctx context.Context, device, addr string) error {
 		return err
 	}
 	return g.ask(ctx, func() error { return g.backend.protect(a) })
+}
+
+// Leaving is called before the address is removed. When it has returned, nothing here
+// touches the address any more: to write its lifetime once more would bring it back.
+func (g *Guard) Leaving(ctx context.Context, device, addr string) error {
+	a, err := parse(device, addr)
+	if err != nil {
+		return err
+	}
+	return g.ask(ctx, func() error { return g.backend.leaving(a) })
 }
 
 // Release ends Protect; it is called after the address was removed. For a few

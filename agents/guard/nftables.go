@@ -94,6 +94,9 @@ func (n *nft) protect(a Address) error {
 // would leave when another node has the address already.
 const linger = 10 * time.Second
 
+// leaving: this guard touches no address, only packets.
+func (n *nft) leaving(Address) error { return nil }
+
 // release silences the address at once; the kernel forgets it after linger.
 func (n *nft) release(a Address) error { return n.leave(a, linger) }
 

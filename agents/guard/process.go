@@ -65,11 +65,14 @@ func (r *remote) protect(a Address) error {
 	return nil
 }
 
-func (r *remote) release(a Address) error {
+func (r *remote) leaving(a Address) error {
 	delete(r.addrs, a)
 	_, err := r.tell("release %s %s", a.Device, a.Addr)
 	return err
 }
+
+// release is leaving, for an address that had gone before.
+func (r *remote) release(a Address) error { return r.leaving(a) }
 
 // free is release: this guard removes addresses and holds back no packets.
 func (r *remote) free(a Address) error { return r.release(a) }

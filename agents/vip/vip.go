@@ -137,7 +137,7 @@ func (a *Agent) askFor(ctx context.Context, c config, p place) error {
 }
 
 func (a *Agent) protect(ctx context.Context, c config, p place) error {
-	if a.cfg.Guard == nil || p.device() == loopback {
+	if !a.guards(p) {
 		return nil
 	}
 	return a.cfg.Guard.Protect(ctx, p.device(), c.ip.String())
@@ -207,6 +207,11 @@ func (a *Agent) stop(ctx context.Context, c config) error {
 				return err
 			}
 		}
+		if a.guards(p) {
+			if err := a.cfg.Guard.Leaving(ctx, p.device(), c.ip.String()); err != nil {
+				return err
+			}
+		}
 		if err := c.remove(p); err != nil {
 			return err
 		}
@@ -219,11 +224,14 @@ func (a *Agent) stop(ctx context.Context, c config) error {
 	return nil
 }
 
+// guards tells whether addresses of the device are guarded.
+func (a *Agent) guards(p place) bool { return a.cfg.Guard != nil && p.device() != loopback }
+
 // release tells the guard that the address has left the device. With
 // lvs_support it is on lo now, and this node answers what a director sends it.
 func (a *Agent) release(ctx context.Context, c config, p place) error {
 	switch {
-	case a.cfg.Guard == nil || p.device() == loopback:
+	case !a.guards(p):
 		return nil
 	case c.lvs && c.keepsQuiet():
 		return a.cfg.Guard.Free(ctx, p.device(), c.ip.String())

@@ -53,6 +53,10 @@ func (g *recorder) Protect(_ context.Context, dev, addr string) error {
 	return nil
 }
 
+func (g *recorder) Leaving(_ context.Context, dev, addr string) error {
+	g.calls = append(g.calls, fmt.Sprintf("leave %s %s there=%v", dev, addr, present(dev, addr)))
+	return nil
+}
 func (g *recorder) Release(_ context.Context, dev, addr string) error {
 	g.calls = append(g.calls, fmt.Sprint("release ", dev, " ", addr, " there=", present(dev, addr)))
 	return nil
@@ -128,7 +132,7 @@ func TestLife(t *testing.T) {
 		r.run(resources.ActionMonitor, resources.NotRunning, ip)
 		near := r.w.Near + " " + addr
 		want := []string{"protect " + near + " there=false", "protect " + near + " there=true",
-			"leaving " + addr + " there=true", "release " + near + " there=false"}
+			"leaving " + addr + " there=true", "leave " + near + " there=true", "release " + near + " there=false"}
 		if !slices.Equal(r.guard.calls, want) {
 			t.Errorf("guard was asked\n%s\nwant\n%s", strings.Join(r.guard.calls, "\n"), strings.Join(want, "\n"))
 		}
