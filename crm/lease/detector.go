@@ -133,6 +133,9 @@ func (d *Detector) Fenced(node string, incarnation uint64) {
 	n.fence = max(n.fence, incarnation)
 	if n.beat.Incarnation <= n.fence && n.state != left {
 		n.state = proven
+		if n.gone { // the CIB knew before this was told
+			n.state = waiting
+		}
 	}
 }
 

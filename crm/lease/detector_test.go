@@ -260,6 +260,20 @@ func TestDetectorFenced(t *testing.T) {
 	}
 }
 
+// The CIB may say that a fenced node is gone before the detector hears of the fencing; the
+// node is welcome back all the same, although the CIB does not change again.
+func TestDetectorIsToldOfAFencingLate(t *testing.T) {
+	d := newDCTest(t, "")
+	d.beat(hour, 7, stopping)
+	d.kinds(hour)
+	d.Expect("n", stopping, true)
+	d.Fenced("n", 1)
+	d.beat(hour+ms, 7, stopping)
+	d.want(d.kinds(hour + ms)) // of the dead
+	d.Beat(hour+2*ms, Beat{Node: "n", Incarnation: 2, Seq: 1, Term: 7, Record: stopping}, true)
+	d.want(d.kinds(hour+2*ms), "ready")
+}
+
 // A node that is back before it was missed: the first beat of its new run acknowledges nothing.
 func TestDetectorHearsANewRun(t *testing.T) {
 	d := newDCTest(t, "")
