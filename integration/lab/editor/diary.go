@@ -15,25 +15,25 @@ import (
 
 // Pace is how much is written. The zero value is the pace of the proof.
 type Pace struct {
-	Post    time.Duration // between posts; default 2.7 s, 22 a minute
+	Post    time.Duration // between posts; default 2.4 s, 25 a minute
 	Picture int           // every so many posts one has a picture; default 4
-	Comment time.Duration // between comments, over all writers; default 180 ms
-	Writers int           // comments under way at once; default 12
+	Comment time.Duration // between comments, over all writers; default 165 ms
+	Writers int           // comments under way at once; default 20
 	Visit   time.Duration // between visits of the front page; default 200 ms
 }
 
 func (p Pace) withDefaults() Pace {
 	if p.Post == 0 {
-		p.Post = 2700 * time.Millisecond
+		p.Post = 2400 * time.Millisecond
 	}
 	if p.Picture == 0 {
 		p.Picture = 4
 	}
 	if p.Comment == 0 {
-		p.Comment = 180 * time.Millisecond
+		p.Comment = 165 * time.Millisecond
 	}
 	if p.Writers == 0 {
-		p.Writers = 12
+		p.Writers = 20
 	}
 	if p.Visit == 0 {
 		p.Visit = 200 * time.Millisecond

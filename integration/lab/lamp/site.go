@@ -30,6 +30,7 @@ var address, storeAddress = netip.MustParseAddr("10.77.0.100"), netip.MustParseA
 type site struct {
 	story.Site
 	examples                      []string // later ones replace files of earlier ones
+	readme                        string
 	directors, webs, stores, apps []*lab.Node
 }
 
@@ -89,13 +90,12 @@ echo 'global { usage-count no; }' > /etc/drbd.d/global_common.conf`
 // Build prepares the machines, forms the cluster and brings the site into service, by
 // the steps of the README.
 func (s *site) Build(ctx context.Context, say func(string, ...any)) error {
-	var readme string // of all examples
 	for _, dir := range s.examples {
 		text, err := os.ReadFile(filepath.Join(dir, "README.md"))
 		if err != nil {
 			return err
 		}
-		readme = string(text) + readme // the first of two steps of one name is taken
+		s.readme = string(text) + s.readme // the first of two steps of one name is taken
 	}
 	began := time.Now()
 	for _, step := range []struct {
@@ -113,14 +113,14 @@ func (s *site) Build(ctx context.Context, say func(string, ...any)) error {
 		{"machines prepared", func(ctx context.Context) error {
 			return errors.Join(
 				s.step(ctx, quirks, s.Nodes...),
-				s.steps(ctx, readme, "1. The web servers (both)", s.webs...),
-				s.steps(ctx, readme, "2. The PHP machines (both)", s.apps...),
-				s.steps(ctx, readme, "2. The storage pair (both)", s.stores...))
+				s.steps(ctx, "1. The web servers (both)", s.webs...),
+				s.steps(ctx, "2. The PHP machines (both)", s.apps...),
+				s.steps(ctx, "2. The storage pair (both)", s.stores...))
 		}},
 		{"cluster formed", s.Form},
 		{"fencing configured", func(ctx context.Context) error { return s.Configure(ctx, s.Nodes[0], s.fencing()) }},
 		{"data made", func(ctx context.Context) error {
-			return s.steps(ctx, readme, "4. The data and the passwords, once in the life of the site", s.stores[0])
+			return s.steps(ctx, "4. The data and the passwords, once in the life of the site", s.stores[0])
 		}},
 		{"site in service", func(ctx context.Context) error { return s.step(ctx, "crm -w -f site.crm", s.Nodes[0]) }},
 		{"password fetched", func(ctx context.Context) error {
@@ -138,11 +138,11 @@ func (s *site) Build(ctx context.Context, say func(string, ...any)) error {
 }
 
 // steps runs what the README says below a heading, if there are machines for it.
-func (s *site) steps(ctx context.Context, readme, heading string, nodes ...*lab.Node) error {
+func (s *site) steps(ctx context.Context, heading string, nodes ...*lab.Node) error {
 	if len(nodes) == 0 {
 		return nil
 	}
-	blocks, err := stage.Steps(readme, heading)
+	blocks, err := stage.Steps(s.readme, heading)
 	if err != nil {
 		return err
 	}
@@ -174,6 +174,36 @@ func (s *site) mirrored(ctx context.Context) error {
 		err = fmt.Errorf("the mirror is not complete: %s", strings.TrimSpace(out))
 	}
 	return err
+}
+
+// reconciled is a network cut of the storage machine n, with what the README has the administrator do
+// when it has returned and the mirror does not connect.
+func (s *site) reconciled(f story.Fault, n *lab.Node) story.Fault {
+	back := f.Mend
+	f.Mend = func(ctx context.Context) error {
+		steps, err := stage.Steps(s.readme, "After a network cut of the active storage machine")
+		if err == nil {
+			err = back(ctx)
+		}
+		for err == nil {
+			here, err1 := n.Shell(ctx, "grep cs: /proc/drbd; true")
+			there, err2 := story.Other(s.stores, n).Shell(ctx, "grep cs: /proc/drbd; true")
+			err = errors.Join(err1, err2)
+			switch {
+			case strings.Contains(here, "cs:Connected"), strings.Contains(here, "cs:Sync"):
+				return err
+			case here != "" && strings.Contains(here+there, "cs:StandAlone"):
+				return errors.Join(stage.Step(ctx, n, steps[0]), stage.Step(ctx, story.Other(s.stores, n), steps[1]))
+			}
+			select {
+			case <-ctx.Done():
+				err = context.Cause(ctx)
+			case <-time.After(300 * time.Millisecond):
+			}
+		}
+		return err
+	}
+	return f
 }
 
 // clean asks the database and the file system themselves.

@@ -38,8 +38,9 @@ func (r row) judge(detectWithin time.Duration, fail func(format string, args ...
 // print writes the table, ready for a README.
 func (s *Story) print() {
 	posts, pictures, comments, unsure := s.Diary.Counts()
-	fmt.Printf("\n%s, %s, commit %s, detect-within %v: %d posts, %d of them with a picture, %d comments acknowledged; %d unsure; %.0f s\n\n",
-		s.Name, time.Now().UTC().Format(time.DateOnly), s.commit(), s.DetectWithin, posts, pictures, comments, unsure, time.Since(s.began).Seconds())
+	took := time.Since(s.began)
+	fmt.Printf("\n%s, %s, commit %s, detect-within %v: %d posts (%.1f a minute), %d of them with a picture, %d comments (%.1f a second) acknowledged in %.0f s; %d unsure\n\n",
+		s.Name, time.Now().UTC().Format(time.DateOnly), s.commit(), s.DetectWithin, posts, float64(posts)/took.Minutes(), pictures, comments, float64(comments)/took.Seconds(), took.Seconds(), unsure)
 	fmt.Print("| fault | reads | target | writes | target |\n|---|---|---|---|---|\n")
 	for _, r := range s.rows {
 		fmt.Printf("| %s | %.1f s | %s | %.1f s | %s |\n", r.name, r.reads.Seconds(), aim(r.target.Reads), r.writes.Seconds(), aim(r.target.Writes))
