@@ -210,9 +210,6 @@ func (d *Diary) refused(token string, err error) {
 	}
 }
 
-// broken marks what proves a broken promise, not a slow machine (lab.Broken).
-const broken = "SAFETY: "
-
 // noise is a picture like no other, of some 12 KB.
 func noise() []byte {
 	img := image.NewRGBA(image.Rect(0, 0, 64, 64))

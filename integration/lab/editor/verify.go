@@ -14,6 +14,9 @@ import (
 	"time"
 )
 
+// broken marks what proves a broken promise, not a slow machine (lab.Broken).
+const broken = "SAFETY: "
+
 // Verify reads everything back: each acknowledged post, each picture byte for byte,
 // each comment; nothing twice, and what was never acknowledged at most once. It
 // returns all that is wrong.
@@ -72,12 +75,12 @@ func (d *Diary) verify(ctx context.Context, from int) error {
 	}
 	for i, e := range entries {
 		if n := count[e.token]; n != 1 && (e.post != 0 || i >= from) {
-			wrong = append(wrong, fmt.Errorf("%s was acknowledged and is there %d times", e.token, n))
+			wrong = append(wrong, fmt.Errorf(broken+"%s was acknowledged and is there %d times", e.token, n))
 		}
 	}
 	for _, token := range maybes {
 		if n := count[token]; n > 1 {
-			wrong = append(wrong, fmt.Errorf("%s was never acknowledged and is there %d times", token, n))
+			wrong = append(wrong, fmt.Errorf(broken+"%s was never acknowledged and is there %d times", token, n))
 		}
 	}
 	return errors.Join(append(wrong, d.look(ctx, entries))...)
@@ -114,7 +117,7 @@ func (d *Diary) look(ctx context.Context, entries []entry) error {
 func (d *Diary) page(ctx context.Context, e entry) error {
 	page, err := d.Read(ctx, fmt.Sprintf("/?p=%d", e.post))
 	if err == nil && !bytes.Contains(page, []byte("This is "+e.token+".")) {
-		err = errors.New("its page does not have its text")
+		err = errors.New(broken + "its page does not have its text")
 	}
 	if err != nil {
 		err = fmt.Errorf("%s: %w", e.token, err)
@@ -126,7 +129,7 @@ func (d *Diary) page(ctx context.Context, e entry) error {
 func (d *Diary) picture(ctx context.Context, e entry) error {
 	data, err := d.Read(ctx, e.shown)
 	if err == nil && sha256.Sum256(data) != e.sha256 {
-		err = fmt.Errorf("the picture %s has changed: %d bytes", e.shown, len(data))
+		err = fmt.Errorf(broken+"the picture %s has changed: %d bytes", e.shown, len(data))
 	}
 	if err != nil {
 		err = fmt.Errorf("%s: %w", e.token, err)
