@@ -23,8 +23,8 @@ type variant struct {
 	making      []string // headings of the README: steps for one machine after that
 	detect      time.Duration
 	web         string // the program of the web server
-	quirks      string // what only the lab's machines need before
-	limits      string // and what of the cluster
+	quirks      string // what only the lab's machines need: shell, before everything
+	limits      string // the same for the cluster: crm text
 	inner       []netip.Addr
 	services    []story.Service
 	// single are resources that one machine at a time has. Who has the first is written to.
@@ -87,7 +87,7 @@ END
 func apache() variant {
 	v := sharedDisk()
 	v.name, v.title, v.config = "apache", "shared disk, ocf:heartbeat:apache with mod_php", "apache.crm"
-	v.detect, v.web = detectAmongPrograms/2, "apache2"
+	v.detect, v.web = detectAmongPrograms/2, "apache2" // one script only
 	v.further = []string{"With Apache and mod_php (all three, before step 5)"}
 	return v
 }
