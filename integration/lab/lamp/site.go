@@ -185,6 +185,9 @@ func (s *site) reconciled(f story.Fault, n *lab.Node) story.Fault {
 		if err == nil {
 			err = back(ctx)
 		}
+		if err == nil { // until DRBD is started a side looks like one that does not connect
+			_, err = n.Run(ctx, "crm_resource", "--wait", "--timeout", "120")
+		}
 		for err == nil {
 			here, err1 := n.Shell(ctx, "grep cs: /proc/drbd; true")
 			there, err2 := story.Other(s.stores, n).Shell(ctx, "grep cs: /proc/drbd; true")
