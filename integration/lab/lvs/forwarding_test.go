@@ -16,16 +16,23 @@ import (
 func url(host, port, path string) string { return "http://" + net.JoinHostPort(host, port) + path }
 
 // shared asks one request after the other and wants the servers' shares to be exact.
-// On a busy machine a check may fail meanwhile, and take its server out.
+// On a busy machine a check may fail meanwhile, and take its server out for a while.
 func (s site) shared(url string, web1, web2 int) {
 	s.Helper()
 	want := map[string]int{"web-1": web1, "web-2": web2}
 	maps.DeleteFunc(want, func(_ string, n int) bool { return n == 0 })
 	var all []request
-	for range 3 {
+	for range 5 {
+		s.eventually("the servers are in the table", func() bool {
+			return (web1 == 0 || s.weight("web-1") > 0) && (web2 == 0 || s.weight("web-2") > 0)
+		})
 		if all = oneByOne(s.Context(), url, web1+web2); maps.Equal(shares(all), want) {
 			return
 		}
+		for _, n := range s.directors {
+			s.Logf("%s: shares %v; %s", n.Name, shares(all), s.sh(n, "ipvsadm -Ln"))
+		}
+		time.Sleep(time.Second) // what the directors say is half a second old
 	}
 	s.Errorf("shares of %s: %v, want %v; failed: %v", url, shares(all), want, failed(all))
 }
