@@ -20,7 +20,7 @@ ln -sf /lab/guest /usr/sbin/fence_lab
 # With one processor, what arrives waits for whoever computes: the kernel leaves it to a thread
 # that has no priority, and a busy machine is deaf for seconds.
 for process in /proc/[0-9]*; do
-	read -r name <$process/comm && [ "$name" = ksoftirqd/0 ] && chrt -f -p 1 ${process#/proc/}
+	{ read -r name <$process/comm; } 2>/dev/null && [ "$name" = ksoftirqd/0 ] && chrt -f -p 1 ${process#/proc/}
 done
 /lab/guest /dev/tty1 &
 # The first process reaps orphans.
