@@ -241,6 +241,11 @@ func (d *Detector) deadlines(name string, n *watched) (lostAt, provenAt time.Dur
 	giveUp := max(d.timing.GiveUp, n.record.GiveUp)
 	if name == d.former && n.beat.Seq == 0 {
 		end := d.elected + d.timing.FormerDC
+		if d.fencing {
+			// Nothing waits for that right to end. Who elected this node had heard nothing of the
+			// former DC for P, so it has been silent for D then.
+			return d.elected + d.timing.DetectWithin - d.timing.Promise, end + giveUp
+		}
 		return end + d.timing.GiveUp, end + giveUp
 	}
 	restart := n.record.Restart

@@ -100,6 +100,7 @@ func TestDetectorLoss(t *testing.T) {
 		{"heard, but of an older term", "", func(d *dcTest) { d.beat(hour+ms, 6, stopping) }, ms + D, ms + D + G},
 		{"never heard", "", func(d *dcTest) {}, D, D + G},
 		{"the DC before", "n", func(d *dcTest) {}, F + G, F + G},
+		{"the DC before, to be fenced", "n", func(d *dcTest) { d.Fencing(true) }, D - Default().Promise, 0},
 		{"the DC before, heard since", "n", func(d *dcTest) { d.beat(hour+100*ms, 7, stopping) }, 100*ms + D, 100*ms + D + G},
 		{"freeze proves nothing", "", func(d *dcTest) { d.Expect("n", frozen, false); d.beat(hour+100*ms, 7, frozen) }, 100*ms + D, 0},
 		{"a longer give-up", "", func(d *dcTest) { d.Expect("n", Record{Policy: PolicyStop, GiveUp: time.Second}, false) }, D, D + time.Second},
