@@ -157,7 +157,7 @@ func keep(t *testing.T, test func(d *desk)) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		d := &desk{T: t, kernel: &fakeKernel{}, dir: dir, dead: map[string]bool{}, silent: map[string]bool{}}
-		for _, p := range []string{"net/ipv4/ip_forward", "net/ipv4/vs/backup_only", "net/ipv4/vs/sync_threshold", "net/ipv4/vs/expire_quiescent_template", "net/ipv4/conf/eth0/send_redirects"} {
+		for _, p := range []string{"net/ipv4/ip_forward", "net/ipv4/vs/backup_only", "net/ipv4/vs/sync_threshold", "net/ipv4/vs/expire_quiescent_template", "net/ipv4/vs/expire_nodest_conn", "net/ipv4/vs/conn_reuse_mode", "net/ipv4/conf/eth0/send_redirects"} {
 			d.put(p, "0")
 		}
 		d.begin()

@@ -67,12 +67,16 @@ func TestWantedSettings(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got []string
-		for _, s := range wantedSettings(cfg, c.sync, []string{"eth0", "eth0.5"}) {
+		for _, s := range wantedSettings(cfg, c.sync, []string{"eth0", "eth0.5"}, func(string) bool { return false }) {
 			got = append(got, dotted(s.path)+"="+s.value)
 		}
 		if !slices.Equal(got, c.want) {
 			t.Errorf("%s, sync %v: %v, want %v", c.text, c.sync, got, c.want)
 		}
+	}
+	got := wantedSettings(config.Config{}, false, nil, func(string) bool { return true })
+	if want := []setting{{"net/ipv4/vs/conn_reuse_mode", "3"}, {"net/ipv4/vs/expire_nodest_conn", "1"}}; !slices.Equal(got, want) {
+		t.Errorf("where the kernel has them: %v, want %v", got, want)
 	}
 }
 

@@ -209,7 +209,7 @@ func serves(have, want table.Daemon) bool {
 // keepSettings gives the kernel's settings the wanted values, and those no
 // longer wanted their former ones.
 func (k *keeper) keepSettings() error {
-	wanted := append(wantedSettings(k.cfg, k.setup.Sync != nil, k.sysctls.interfaces()), k.quietSettings(time.Now())...)
+	wanted := append(wantedSettings(k.cfg, k.setup.Sync != nil, k.sysctls.interfaces(), k.sysctls.has), k.quietSettings(time.Now())...)
 	var errs []error
 	k.status.Settings = nil
 	for _, s := range wanted {

@@ -18,8 +18,8 @@ type setting struct{ path, value string }
 
 // wantedSettings are what a configuration needs of the kernel. What the
 // configuration's own lines say comes last and so wins. interfaces are those
-// packets may be forwarded over.
-func wantedSettings(c config.Config, sync bool, interfaces []string) []setting {
+// packets may be forwarded over, known says which settings the kernel has.
+func wantedSettings(c config.Config, sync bool, interfaces []string, known func(path string) bool) []setting {
 	var masq4, masq6, persistent bool
 	for _, v := range c.Virtuals {
 		persistent = persistent || v.Persistent > 0
@@ -28,7 +28,16 @@ func wantedSettings(c config.Config, sync bool, interfaces []string) []setting {
 			masq6 = masq6 || r.Forward == table.Masquerade && v.Family == table.IPv6
 		}
 	}
-	var all []setting
+	// A client, or the one address of many behind a gateway, uses a port again while the kernel
+	// still has the connection before. Without these the new one goes to that one's
+	// server, or into the dark when that has gone (Documentation/networking/ipvs-sysctl.rst).
+	all := []setting{
+		{"net/ipv4/vs/conn_reuse_mode", "3"},
+		{"net/ipv4/vs/expire_nodest_conn", "1"},
+	}
+	if !known("net/ipv4/vs/conn_reuse_mode") { // before Linux 4.1, and in user namespaces
+		all = nil
+	}
 	if masq4 {
 		all = append(all, setting{"net/ipv4/ip_forward", "1"})
 		// On one network a redirect would tell the real server a way around the director.
@@ -69,6 +78,12 @@ func (s sysctls) interfaces() []string {
 		}
 	}
 	return names
+}
+
+// has says whether the kernel has a setting.
+func (s sysctls) has(path string) bool {
+	_, err := os.Stat(filepath.Join(s.root, path))
+	return err == nil
 }
 
 func (s sysctls) read(path string) (string, error) {
