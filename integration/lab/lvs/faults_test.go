@@ -36,6 +36,7 @@ const farTooLong = 5
 func powerCuts(s site) {
 	s.fence()
 	var outages []time.Duration
+	survived := 0
 	for range cuts {
 		s.ready()
 		oneByOne(s.Context(), url(vip, "80", "/"), 20) // of nothing it would be warm only at the end of its bound
@@ -60,6 +61,8 @@ func powerCuts(s site) {
 		<-slow.done
 		if slow.err != nil {
 			s.Errorf("the download did not survive: %v", slow.err)
+		} else {
+			survived++
 		}
 		if now := s.active(); now == old {
 			s.Fatalf("%s answers without power", old.Name)
@@ -72,8 +75,8 @@ func powerCuts(s site) {
 	if median > farTooLong*s.target() {
 		s.Errorf("the median outage is %v, the target %v", median, s.target())
 	}
-	s.table.add("director's power cut under load: median outage (target)", "%v (%v), each %v; downloads byte-exact",
-		median.Round(10*time.Millisecond), s.target(), outages)
+	s.table.add("director's power cut under load: median outage (target)", "%v (%v), each %v; %d of %d downloads byte-exact",
+		median.Round(10*time.Millisecond), s.target(), outages, survived, cuts)
 }
 
 // other is the other director.
