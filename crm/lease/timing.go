@@ -40,8 +40,12 @@ const GuardGiveUp = 30 * time.Millisecond
 // usual kernel (100 Hz).
 const guardGrain = 10 * time.Millisecond
 
-// minSlot separates candidates when nothing was measured yet.
-const minSlot = 20 * time.Millisecond
+// minSlot separates candidates when nothing was measured yet: that, or slotShare of D.
+// Whoever chose a long D has machines that may stand still for longer.
+const (
+	minSlot   = 20 * time.Millisecond
+	slotShare = 25
+)
 
 // Derive makes the spans from detect-within, so that one number rules the timers;
 // Slot and GiveUp start at their smallest. A lost DC must be replaced before the
@@ -64,7 +68,7 @@ func Derive(d time.Duration) (Timing, error) {
 		NodeLease:     d * 8 / 10,
 		FormerDC:      Stretch(d*8/10) - p,
 		CommitTimeout: min(50*time.Millisecond, d/10),
-		Slot:          minSlot,
+		Slot:          max(minSlot, d/slotShare),
 		Stall:         d / 2,
 		GiveUp:        GuardGiveUp,
 	}, nil
@@ -82,7 +86,7 @@ func Default() Timing {
 // Fit widens what may follow the measurements without harm to safety: the slot
 // must cover a refused candidacy, r + 2f + w, and the give-up bound what I8 asks.
 func (t Timing) Fit(m Measured) Timing {
-	t.Slot = max(minSlot, m.RTT+2*m.Fsync+m.WakeLag)
+	t.Slot = max(t.Slot, m.RTT+2*m.Fsync+m.WakeLag)
 	t.GiveUp = max(t.GiveUp, guardGrain+m.WakeLag, m.Watchdog, m.Stops)
 	return t
 }

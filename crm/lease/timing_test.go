@@ -16,8 +16,8 @@ func TestDerive(t *testing.T) {
 	}{
 		{200 * ms, 20 * ms, 120 * ms, 93 * ms, 160 * ms, 20 * ms, 20 * ms, 100 * ms},
 		{500 * ms, 50 * ms, 300 * ms, 240 * ms, 400 * ms, 50 * ms, 20 * ms, 250 * ms},
-		{1000 * ms, 75 * ms, 450 * ms, 363 * ms, 800 * ms, 50 * ms, 20 * ms, 500 * ms},
-		{2000 * ms, 125 * ms, 750 * ms, 609 * ms, 1600 * ms, 50 * ms, 20 * ms, 1000 * ms},
+		{1000 * ms, 75 * ms, 450 * ms, 363 * ms, 800 * ms, 50 * ms, 40 * ms, 500 * ms},
+		{2000 * ms, 125 * ms, 750 * ms, 609 * ms, 1600 * ms, 50 * ms, 80 * ms, 1000 * ms},
 	} {
 		got, err := Derive(c.d)
 		if err != nil {
