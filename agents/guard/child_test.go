@@ -38,6 +38,28 @@ func TestLastWord(t *testing.T) {
 	}
 }
 
+// Writing a lifetime may bring an address back; when that took until after the end of the
+// lease, it is undone.
+func TestLateLifetimeIsUndone(t *testing.T) {
+	removed := 0
+	k := &keeper{
+		addrs:  map[Address]time.Duration{},
+		remove: func(Address) error { removed++; return nil },
+		shorten: func(Address, int) (bool, error) {
+			<-time.After(20 * time.Millisecond)
+			return true, nil
+		},
+		until: boottime() + 10*time.Millisecond,
+	}
+	k.obey("protect eth0 " + vip4)
+	if removed == 0 {
+		t.Error("the address stays")
+	}
+	if removed, k.until = 0, boottime()+time.Hour; k.obey("protect eth0 "+vip4) != "ok" || removed > 0 {
+		t.Error("removed within the lease")
+	}
+}
+
 // An address that is to answer without end gets its lifetime at once, and loses it at once.
 func TestLifetimeFollowsTheEnd(t *testing.T) {
 	var lifetimes []int

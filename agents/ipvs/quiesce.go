@@ -9,9 +9,9 @@ import (
 )
 
 const (
-	// quiet is how long new connections are refused after an address was to leave: it
-	// has left, and this director is standby, or something went wrong and it directs on.
-	quiet = 5 * time.Second
+	// quiet is how long new connections are refused at least after an address was to leave.
+	// It leaves at once; one that comes back to this director must not find it quiet for long.
+	quiet = time.Second
 	// handshakes bounds the wait for those under way. One takes a round trip to the
 	// client; a flood of them that nobody means to end must not hold up a hand-over.
 	handshakes = 250 * time.Millisecond
@@ -59,8 +59,8 @@ func handshaking(all []table.Connection, address netip.Addr) bool {
 // quietSettings have the kernel drop every packet that would make a connection, and
 // no other (Documentation/networking/ipvs-sysctl.rst, drop_packet 3 at am_droprate 1).
 func (k *keeper) quietSettings(now time.Time) []setting {
-	if k.record.Role != control.Active || !now.Before(k.quietUntil) {
-		return nil
+	if k.record.Role != control.Active || !now.Before(k.quietUntil) || !k.sysctls.has("net/ipv4/vs/drop_packet") {
+		return nil // a user namespace has no such setting
 	}
 	return []setting{{"net/ipv4/vs/am_droprate", "1"}, {"net/ipv4/vs/drop_packet", "3"}}
 }

@@ -73,3 +73,14 @@ func TestQuiesceEndsWithTheRole(t *testing.T) {
 		}
 	})
 }
+
+// Where the kernel has no such setting the director goes on as it is.
+func TestQuiesceWithoutTheSetting(t *testing.T) {
+	keep(t, func(d *desk) {
+		d.become(control.Active, shopSync)
+		d.connections = func() ([]table.Connection, error) { return nil, nil }
+		if st := d.must(control.Request{Do: control.Quiesce, Address: netip.MustParseAddr("192.0.2.10")}); st.Problem != "" {
+			t.Error(st.Problem)
+		}
+	})
+}
