@@ -11,8 +11,9 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/net/ipv4"
 	"golang.org/x/sys/unix"
+
+	"systole/integration/netlab"
 )
 
 // patience of a client; the machine may be busy.
@@ -30,7 +31,7 @@ func answer(name string, args []string) error {
 	serve := func(do func() error) { go func() { failed <- do() }() }
 	for port := first; port <= last; port++ {
 		serve(func() error { return answerTCP(name, port) })
-		serve(func() error { return answerUDP(name, port) })
+		serve(func() error { return netlab.EchoUDP(strconv.Itoa(port), name+"\n") })
 	}
 	if len(args) > 2 {
 		serve(func() error { return answerSCTP(name, args[2], last) })
@@ -51,28 +52,6 @@ func answerTCP(name string, port int) error {
 		}
 	}
 	return err
-}
-
-// answerUDP answers from the address that was asked, which with direct routing is not its own.
-func answerUDP(name string, port int) error {
-	conn, err := net.ListenPacket("udp4", fmt.Sprintf(":%d", port))
-	if err != nil {
-		return err
-	}
-	p := ipv4.NewPacketConn(conn)
-	if err := p.SetControlMessage(ipv4.FlagDst, true); err != nil {
-		return err
-	}
-	b := make([]byte, 1500)
-	for {
-		_, to, from, err := p.ReadFrom(b)
-		if err != nil {
-			return err
-		}
-		if _, err := p.WriteTo([]byte(name+"\n"), &ipv4.ControlMessage{Src: to.Dst}, from); err != nil {
-			return err
-		}
-	}
 }
 
 func answerSCTP(name, addr string, port int) error {

@@ -97,12 +97,8 @@ func (s *site) Build(ctx context.Context, say func(string, ...any)) error {
 		}
 		s.readme = string(text) + s.readme // the first of two steps of one name is taken
 	}
-	began := time.Now()
-	for _, step := range []struct {
-		name string
-		do   func(context.Context) error
-	}{
-		{"machines booted", func(ctx context.Context) error {
+	return stage.Do(ctx, say, []stage.Deed{
+		{Name: "machines booted", Do: func(ctx context.Context) error {
 			for _, dir := range s.examples {
 				if err := s.Hand(dir, s.Nodes...); err != nil {
 					return err
@@ -110,31 +106,25 @@ func (s *site) Build(ctx context.Context, say func(string, ...any)) error {
 			}
 			return s.Lab.Boot(ctx)
 		}},
-		{"machines prepared", func(ctx context.Context) error {
+		{Name: "machines prepared", Do: func(ctx context.Context) error {
 			return errors.Join(
 				s.step(ctx, quirks, s.Nodes...),
 				s.steps(ctx, "1. The web servers (both)", s.webs...),
 				s.steps(ctx, "2. The PHP machines (both)", s.apps...),
 				s.steps(ctx, "2. The storage pair (both)", s.stores...))
 		}},
-		{"cluster formed", s.Form},
-		{"fencing configured", func(ctx context.Context) error { return s.Configure(ctx, s.Nodes[0], s.fencing()) }},
-		{"data made", func(ctx context.Context) error {
+		{Name: "cluster formed", Do: s.Form},
+		{Name: "fencing configured", Do: func(ctx context.Context) error { return s.Configure(ctx, s.Nodes[0], s.fencing()) }},
+		{Name: "data made", Do: func(ctx context.Context) error {
 			return s.steps(ctx, "4. The data and the passwords, once in the life of the site", s.stores[0])
 		}},
-		{"site in service", func(ctx context.Context) error { return s.step(ctx, "crm -w -f site.crm", s.Nodes[0]) }},
-		{"password fetched", func(ctx context.Context) error {
+		{Name: "site in service", Do: func(ctx context.Context) error { return s.step(ctx, "crm -w -f site.crm", s.Nodes[0]) }},
+		{Name: "password fetched", Do: func(ctx context.Context) error {
 			password, err := s.Nodes[0].Run(ctx, "crm", "resource", "secret", "get", "wordpress", "admin_password")
 			s.Account.Password = strings.TrimSpace(password)
 			return err
 		}},
-	} {
-		if err := step.do(ctx); err != nil {
-			return fmt.Errorf("%s: %w", step.name, err)
-		}
-		say("%6.1f s  %s", time.Since(began).Seconds(), step.name)
-	}
-	return nil
+	})
 }
 
 // steps runs what the README says below a heading, if there are machines for it.

@@ -4,17 +4,15 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
 	"time"
 
-	"golang.org/x/net/ipv4"
-
 	"systole/agents/ipvs/control"
 	"systole/integration/lab"
+	"systole/integration/netlab"
 )
 
 // insideEnv makes this program the one that runs in a machine.
@@ -31,7 +29,7 @@ func inside(args []string) error {
 	case "http": // PORT TEXT
 		return http.ListenAndServe(":"+args[1], http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, args[2]) }))
 	case "udp": // PORT TEXT
-		return echo(args[1], args[2])
+		return netlab.EchoUDP(args[1], args[2])
 	case "watch": // FILE
 		return watch(args[1])
 	case "reloads": // FILE TIMES
@@ -79,29 +77,6 @@ func (s site) watched(n *lab.Node) {
 func (s site) status(n *lab.Node) (st control.Status, err error) {
 	err = json.Unmarshal([]byte(n.Log(statusFile)), &st)
 	return st, err
-}
-
-// echo answers every datagram with a text, from the address it was sent to: with
-// direct routing that is not the machine's own.
-func echo(port, text string) error {
-	conn, err := net.ListenPacket("udp4", ":"+port)
-	if err != nil {
-		return err
-	}
-	p := ipv4.NewPacketConn(conn)
-	if err := p.SetControlMessage(ipv4.FlagDst, true); err != nil {
-		return err
-	}
-	b := make([]byte, 1500)
-	for {
-		_, to, from, err := p.ReadFrom(b)
-		if err != nil {
-			return err
-		}
-		if _, err := p.WriteTo([]byte(text), &ipv4.ControlMessage{Src: to.Dst}, from); err != nil {
-			return err
-		}
-	}
 }
 
 // reloads has the director read its file again and again, with and without what

@@ -86,3 +86,22 @@ func Steps(readme, heading string) ([]string, error) {
 	}
 	return blocks, nil
 }
+
+// Deed is one thing to do, by a name for whoever waits.
+type Deed struct {
+	Name string
+	Do   func(context.Context) error
+}
+
+// Do does one after the other and says how long it took so far; it ends with the first
+// error, which has the deed's name.
+func Do(ctx context.Context, say func(string, ...any), deeds []Deed) error {
+	began := time.Now()
+	for _, d := range deeds {
+		if err := d.Do(ctx); err != nil {
+			return fmt.Errorf("%s: %w", d.Name, err)
+		}
+		say("%6.1f s  %s", time.Since(began).Seconds(), d.Name)
+	}
+	return nil
+}

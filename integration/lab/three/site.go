@@ -79,34 +79,24 @@ func (s *site) Build(ctx context.Context, say func(string, ...any)) error {
 	steps := func(on []*lab.Node, headings ...string) func(context.Context) error {
 		return func(ctx context.Context) error { return s.steps(ctx, string(text), on, headings...) }
 	}
-	began := time.Now()
-	for _, step := range []struct {
-		name string
-		do   func(context.Context) error
-	}{
-		{"machines booted", func(ctx context.Context) error {
+	return stage.Do(ctx, say, []stage.Deed{
+		{Name: "machines booted", Do: func(ctx context.Context) error {
 			return errors.Join(s.Hand(sixFold, all...), s.Hand(example, all...), s.Lab.Boot(ctx))
 		}},
-		{"quirks", func(ctx context.Context) error { return s.step(ctx, all, quirks+s.quirks) }},
-		{"machines prepared", steps(all, machines)},
-		{"cluster formed", s.Form},
-		{"fencing configured", func(ctx context.Context) error { return s.Configure(ctx, s.Nodes[0], fencing+s.limits) }},
-		{"disk and passwords made", steps(first, diskAndPasswords)},
-		{"variant prepared", steps(all, s.further...)},
-		{"database made", steps(first, s.making...)},
-		{"site in service", func(ctx context.Context) error { return s.step(ctx, first, "crm -w -f "+s.config) }},
-		{"password fetched", func(ctx context.Context) error {
+		{Name: "quirks", Do: func(ctx context.Context) error { return s.step(ctx, all, quirks+s.quirks) }},
+		{Name: "machines prepared", Do: steps(all, machines)},
+		{Name: "cluster formed", Do: s.Form},
+		{Name: "fencing configured", Do: func(ctx context.Context) error { return s.Configure(ctx, s.Nodes[0], fencing+s.limits) }},
+		{Name: "disk and passwords made", Do: steps(first, diskAndPasswords)},
+		{Name: "variant prepared", Do: steps(all, s.further...)},
+		{Name: "database made", Do: steps(first, s.making...)},
+		{Name: "site in service", Do: func(ctx context.Context) error { return s.step(ctx, first, "crm -w -f "+s.config) }},
+		{Name: "password fetched", Do: func(ctx context.Context) error {
 			password, err := s.Nodes[0].Run(ctx, "crm", "resource", "secret", "get", "wordpress", "admin_password")
 			s.Account.Password = strings.TrimSpace(password)
 			return err
 		}},
-	} {
-		if err := step.do(ctx); err != nil {
-			return fmt.Errorf("%s: %w", step.name, err)
-		}
-		say("%6.1f s  %s", time.Since(began).Seconds(), step.name)
-	}
-	return nil
+	})
 }
 
 // steps runs what the README says below some headings.
