@@ -63,8 +63,10 @@ func TestOneLine(t *testing.T) {
 	if text, ok := small.OneLine(); !ok || text != "CLUSTER OK: 2 nodes online, 1 resource instance configured" {
 		t.Errorf("got %q, %v", text, ok)
 	}
-	if text, ok := view(t, "well.xml", ` dc-uuid="1"`, "").OneLine(); ok || text != "CLUSTER WARN: No DC" {
-		t.Errorf("got %q, %v", text, ok)
+	for _, none := range []string{"", ` dc-uuid=""`} {
+		if text, ok := view(t, "well.xml", ` dc-uuid="1"`, none).OneLine(); ok || text != "CLUSTER WARN: No DC" {
+			t.Errorf("with%s: got %q, %v", none, text, ok)
+		}
 	}
 }
 

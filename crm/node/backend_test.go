@@ -155,6 +155,12 @@ func TestLostQuorum(t *testing.T) {
 		if seen.Root().Get("have-quorum") != "0" || seen.Root().Get("dc-uuid") != "" || crmd["a"] != "online" || crmd["b"] != "offline" {
 			t.Errorf("what is seen without quorum: %s", r.XML)
 		}
+		// crmsh reads twice, and what it has seen must not vanish meanwhile.
+		for _, known := range b.n.CIB().Root().Attrs() {
+			if _, there := seen.Root().Lookup(known.Name); !there {
+				t.Errorf("%s is not seen without quorum: %s", known.Name, r.XML)
+			}
+		}
 		if s, err := b.Status(t.Context()); err != nil || s.Quorum {
 			t.Errorf("status: quorum %v, %v", s.Quorum, err)
 		}

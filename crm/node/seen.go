@@ -6,9 +6,12 @@ import (
 )
 
 // asSeen is the CIB as this node's users are to see it. That quorum is lost is a
-// fact that nobody can commit, so the copy says it itself: have-quorum is 0, there
-// is no DC, and nodes that gossip does not hear are not online. What the resources
-// do meanwhile is not known; their history stays the last known.
+// fact that nobody can commit, so the copy says it itself: have-quorum is 0,
+// dc-uuid is empty, and nodes that gossip does not hear are not online. What the
+// resources do meanwhile is not known; their history stays the last known.
+//
+// dc-uuid is there, as in a running Pacemaker, where it never vanishes: crmsh copies
+// to what it commits the attributes it has seen before, and dies when one is missing.
 func (n *Node) asSeen(c *cib.CIB) *cib.CIB {
 	if n.store.DC().Active || n.Remaining() > 0 {
 		return c
@@ -17,7 +20,7 @@ func (n *Node) asSeen(c *cib.CIB) *cib.CIB {
 	if n.cfg.Gossip != nil {
 		gossip = n.cfg.Gossip()
 	}
-	root := c.Root().With("have-quorum", "0").Without("dc-uuid")
+	root := c.Root().With("have-quorum", "0").With("dc-uuid", "")
 	if state := root.Child("status"); state != nil {
 		var nodes []*cib.Element
 		for _, e := range state.Children() {
