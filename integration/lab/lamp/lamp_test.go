@@ -76,8 +76,7 @@ func (s *site) play(t *story.Story) {
 	t.Play(t.Kill("web-2", s.webs[1], "php-fpm8.2", webLost))
 	t.Play(t.Kill("active storage", t.Active("store-ip"), "mariadbd", storeLost))
 	t.Play(t.Shell("NFS server ended, active storage", t.Active("store-ip"), "echo 0 > /proc/fs/nfsd/threads", "grep -q '^[1-9]' /proc/fs/nfsd/threads", storeLost))
-	cut := t.CableCut("active storage", t.Active("store-ip"), storeLost)
-	t.Play(s.reconciled(cut, t.Active("store-ip")))
+	t.Play(t.CableCut("active storage", t.Active("store-ip"), storeLost))
 
 	for _, n := range s.directors {
 		t.Play(t.Standby(n, nobodyNotices))

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"systole/integration/lab"
 	"systole/integration/lab/editor"
@@ -65,7 +64,6 @@ func newSite(l *lab.Lab, examples ...string) (*site, error) {
 			return nil, err
 		}
 		n.Disks = []string{disk}
-		n.Kernel = []string{"drbd.usermode_helper=/bin/true"}
 	}
 	s.Keepers, s.Repaired, s.Clean = s.stores, s.mirrored, s.clean
 	return s, nil
@@ -83,9 +81,11 @@ property stonith-action=off stonith-timeout=60s
 }
 
 // quirks make up for what these machines lack: their address space is too small for
-// MariaDB's default, and DRBD must not ask its makers' server who uses it.
+// MariaDB's default, DRBD must not ask its makers' server who uses it, and its handlers
+// look for our tools where they would be installed.
 const quirks = `echo innodb_buffer_pool_size_max=64M >> files/my.cnf
-echo 'global { usage-count no; }' > /etc/drbd.d/global_common.conf`
+echo 'global { usage-count no; }' > /etc/drbd.d/global_common.conf
+ln -sf /lab/bin/stonith_admin /usr/sbin/`
 
 // Build prepares the machines, forms the cluster and brings the site into service, by
 // the steps of the README.
@@ -164,39 +164,6 @@ func (s *site) mirrored(ctx context.Context) error {
 		err = fmt.Errorf("the mirror is not complete: %s", strings.TrimSpace(out))
 	}
 	return err
-}
-
-// reconciled is a network cut of the storage machine n, with what the README has the administrator do
-// when it has returned and the mirror does not connect.
-func (s *site) reconciled(f story.Fault, n *lab.Node) story.Fault {
-	back := f.Mend
-	f.Mend = func(ctx context.Context) error {
-		steps, err := stage.Steps(s.readme, "After a network cut of the active storage machine")
-		if err == nil {
-			err = back(ctx)
-		}
-		if err == nil { // until DRBD is started a side looks like one that does not connect
-			_, err = n.Run(ctx, "crm_resource", "--wait", "--timeout", "120")
-		}
-		for err == nil {
-			here, err1 := n.Shell(ctx, "grep cs: /proc/drbd; true")
-			there, err2 := story.Other(s.stores, n).Shell(ctx, "grep cs: /proc/drbd; true")
-			err = errors.Join(err1, err2)
-			switch {
-			case strings.Contains(here, "cs:Connected"), strings.Contains(here, "cs:Sync"):
-				return err
-			case here != "" && strings.Contains(here+there, "cs:StandAlone"):
-				return errors.Join(stage.Step(ctx, n, steps[0]), stage.Step(ctx, story.Other(s.stores, n), steps[1]))
-			}
-			select {
-			case <-ctx.Done():
-				err = context.Cause(ctx)
-			case <-time.After(300 * time.Millisecond):
-			}
-		}
-		return err
-	}
-	return f
 }
 
 // clean asks the database and the file system themselves.
