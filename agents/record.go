@@ -9,24 +9,46 @@ import (
 	"strconv"
 	"strings"
 
-	"systole/agents/ocf"
 	"systole/agents/process"
 	"systole/resources"
 )
 
-// record is what agents keep in the CIB and read there, by the tools that
-// scripts use: it works under any cluster manager that has them.
-type record struct{ ocf ocf.Config }
+// record is what agents keep in the CIB and read there. Whoever is not part of the
+// daemon uses the tools that scripts use: they work under any cluster manager that has them.
+type record struct{ cfg Config }
 
 // Score sets the promotion score on this node; a negative one removes it.
-func (r record) Score(ctx context.Context, op resources.Op, score int) error {
-	op.Params = nil // the tool has no use for passwords
-	return scorer(r.ocf)(ctx, op, score)
+func (r record) Score(ctx context.Context, op resources.Op, score int) (err error) {
+	value := ""
+	if score >= 0 {
+		value = strconv.Itoa(score)
+	}
+	switch {
+	case r.cfg.Attribute != nil: // what crm_attribute --promotion calls it
+		err = r.cfg.Attribute(ctx, "master-"+cmp.Or(op.Instance, op.Resource), value)
+	case value == "":
+		_, err = r.tool(ctx, op, "crm_attribute", "--promotion", "-D")
+	default:
+		_, err = r.tool(ctx, op, "crm_attribute", "--promotion", "-v", value)
+	}
+	return err
 }
 
-// Set sets a transient attribute of this node.
+// Set sets a transient attribute of this node, or removes it when value is "".
 func (r record) Set(ctx context.Context, op resources.Op, name, value string) error {
-	_, err := r.tool(ctx, op, "crm_attribute", "--lifetime", "reboot", "--node", op.Node, "--name", name, "--update", value)
+	if r.cfg.Attribute != nil {
+		return r.cfg.Attribute(ctx, name, value)
+	}
+	args := []string{"--lifetime", "reboot", "--name", name}
+	if op.Node != "" {
+		args = append(args, "--node", op.Node)
+	}
+	if value == "" {
+		args = append(args, "--delete")
+	} else {
+		args = append(args, "--update", value)
+	}
+	_, err := r.tool(ctx, op, "crm_attribute", args...)
 	return err
 }
 
@@ -64,9 +86,9 @@ func (r record) Active(ctx context.Context, op resources.Op) ([]string, error) {
 }
 
 func (r record) tool(ctx context.Context, op resources.Op, name string, args ...string) ([]byte, error) {
-	op.Params = nil
-	path := filepath.Join(cmp.Or(r.ocf.SbinDir, "/usr/sbin"), name)
-	exit, err := process.Run(ctx, process.Command{Path: path, Args: args, Env: r.ocf.Environ(op)})
+	op.Params = nil // the tool has no use for passwords
+	path := filepath.Join(cmp.Or(r.cfg.OCF.SbinDir, "/usr/sbin"), name)
+	exit, err := process.Run(ctx, process.Command{Path: path, Args: args, Env: r.cfg.OCF.Environ(op)})
 	if err == nil && exit.Code != 0 {
 		err = fmt.Errorf("%s: exit %d: %s", path, exit.Code, exit.Text())
 	}

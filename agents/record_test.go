@@ -1,8 +1,14 @@
 package agents
 
 import (
+	"context"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
+
+	"systole/agents/ocf"
+	"systole/resources"
 )
 
 func TestNodeAttributes(t *testing.T) {
@@ -39,6 +45,52 @@ func TestActiveNodes(t *testing.T) {
 	}
 	if got, _ := activeNodes([]byte(doc), "other"); len(got) != 0 {
 		t.Errorf("other on %v", got)
+	}
+}
+
+// Agents of the daemon's own process start no process to set an attribute.
+func TestAttributesWithoutProcess(t *testing.T) {
+	var set []string
+	r := record{Config{OCF: ocf.Config{SbinDir: t.TempDir()}, Attribute: func(_ context.Context, name, value string) error {
+		set = append(set, name+"="+value)
+		return nil
+	}}}
+	op := resources.Op{Resource: "db:0", Instance: "db", Node: "a"}
+	for _, err := range []error{
+		r.Score(t.Context(), op, 0), r.Score(t.Context(), op, 105), r.Score(t.Context(), op, -1),
+		r.Set(t.Context(), op, "x", "1"), r.Set(t.Context(), op, "x", ""),
+	} {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if want := []string{"master-db=0", "master-db=105", "master-db=", "x=1", "x="}; !slices.Equal(set, want) {
+		t.Errorf("set %q, want %q", set, want)
+	}
+}
+
+// Without a daemon around them they call crm_attribute, as a script does.
+func TestAttributesByTool(t *testing.T) {
+	dir := t.TempDir()
+	calls := filepath.Join(dir, "calls")
+	if err := os.WriteFile(filepath.Join(dir, "crm_attribute"), []byte("#!/bin/sh\necho \"$OCF_RESOURCE_INSTANCE $*\" >>"+calls+"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	r := record{Config{OCF: ocf.Config{SbinDir: dir}}}
+	op := resources.Op{Resource: "db:0", Instance: "db", Node: "a"}
+	for _, err := range []error{
+		r.Score(t.Context(), op, 105), r.Score(t.Context(), op, -1),
+		r.Set(t.Context(), op, "x", "1"), r.Set(t.Context(), op, "x", ""),
+	} {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	got, err := os.ReadFile(calls)
+	want := "db --promotion -v 105\ndb --promotion -D\n" +
+		"db --lifetime reboot --name x --node a --update 1\ndb --lifetime reboot --name x --node a --delete\n"
+	if err != nil || string(got) != want {
+		t.Errorf("called\n%swant\n%s%v", got, want, err)
 	}
 }
 

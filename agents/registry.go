@@ -34,6 +34,10 @@ type Config struct {
 	Lease resources.Lease
 	// Guard silences addresses when the lease ends; nil means there is none.
 	Guard resources.AddressGuard
+	// Attribute sets a transient attribute of this node, or removes it when value is "".
+	// Nil means that crm_attribute is run for it, as a script would: on a busy machine a
+	// process costs a promotion a good part of a second.
+	Attribute func(ctx context.Context, name, value string) error
 	// Log; nil discards.
 	Log *slog.Logger
 

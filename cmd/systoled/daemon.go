@@ -141,17 +141,17 @@ func (d *daemon) listen() (net.Listener, error) {
 
 // build puts the node together.
 func (d *daemon) build(local net.Listener, realtime string, stop context.CancelCauseFunc) error {
-	right := &lateLease{}
+	late := &lateNode{}
 	var err error
 	if !d.conf.Witness {
-		d.guard, err = guard.Open(guard.Config{Lease: right, Dir: d.conf.RunDir, Log: d.log.With("part", "guard")})
+		d.guard, err = guard.Open(guard.Config{Lease: late, Dir: d.conf.RunDir, Log: d.log.With("part", "guard")})
 		if err != nil {
 			d.log.Warn("no kernel guard: an address may outlive the lease of a hung daemon", "err", err)
 		}
 	}
 	d.agents = agents.New(agents.Config{
 		OCF:   ocf.Config{SbinDir: toolDir(), Env: []string{api.SocketEnv + "=" + local.Addr().String()}},
-		Lease: right, Guard: addressGuard(d.guard), Log: d.log.With("part", "agents"),
+		Lease: late, Attribute: late.SetAttribute, Guard: addressGuard(d.guard), Log: d.log.With("part", "agents"),
 	})
 
 	if err := d.openSecrets(); err != nil {
@@ -185,7 +185,7 @@ func (d *daemon) build(local net.Listener, realtime string, stop context.CancelC
 	if d.node, err = node.New(c); err != nil {
 		return err
 	}
-	right.node.Store(d.node)
+	late.node.Store(d.node)
 	if err := d.openGossip(c.Witness); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -22,16 +23,23 @@ import (
 	"systole/crm/node"
 )
 
-// lateLease is the node's lease before there is a node: agents and the guard
-// are made first.
-type lateLease struct{ node atomic.Pointer[node.Node] }
+// lateNode is the node before there is one: agents and the guard are made first.
+type lateNode struct{ node atomic.Pointer[node.Node] }
 
 // Remaining implements resources.Lease.
-func (l *lateLease) Remaining() time.Duration {
+func (l *lateNode) Remaining() time.Duration {
 	if n := l.node.Load(); n != nil {
 		return n.Remaining()
 	}
 	return 0
+}
+
+// SetAttribute is [node.Node.SetAttribute]; agents run only while there is a node.
+func (l *lateNode) SetAttribute(ctx context.Context, name, value string) error {
+	if n := l.node.Load(); n != nil {
+		return n.SetAttribute(ctx, name, value)
+	}
+	return errors.New("the node is not there yet")
 }
 
 // rightFile keeps the lease in a few words of memory that are mapped from a file in /run:

@@ -53,6 +53,16 @@ func (b backend) UpdateAttr(ctx context.Context, u api.AttrUpdate) error {
 	return failed(p.Reply.Err())
 }
 
+// SetAttribute sets a transient attribute of this node, or removes it when value is "":
+// what crm_attribute does for a script, for agents of this process.
+func (n *Node) SetAttribute(ctx context.Context, name, value string) error {
+	u := api.AttrUpdate{Name: name}
+	if value != "" {
+		u.Value = &value
+	}
+	return backend{n}.UpdateAttr(ctx, u)
+}
+
 // attrEntry is the entry for changes of one node.
 func (b backend) attrEntry(ctx context.Context, changes []attrs.Change) command.Entry {
 	e := b.entry(ctx, command.KindAttrs, "attrd")

@@ -312,12 +312,9 @@ func TestAttributeSetThenDeleted(t *testing.T) {
 		c.until("all are in", func() bool {
 			return c.settled() && c.nodes["b"].Remaining() > 0 && c.nodes["c"].Remaining() > 0
 		})
-		b := backend{c.nodes["b"].Node}
+		b := c.nodes["b"]
 		for i := range 20 {
-			set := "1"
-			if err := errors.Join(
-				b.UpdateAttr(t.Context(), api.AttrUpdate{Node: "b", Name: "foo", Value: &set}),
-				b.UpdateAttr(t.Context(), api.AttrUpdate{Node: "b", Name: "foo"})); err != nil {
+			if err := errors.Join(b.SetAttribute(t.Context(), "foo", "1"), b.SetAttribute(t.Context(), "foo", "")); err != nil {
 				t.Fatal(err)
 			}
 			if v, has := transient(c.dc().CIB(), "b", "foo"); has {
