@@ -144,28 +144,38 @@ func (s *Server) leave(ctx context.Context, _ struct{}) (Report, error) {
 	}}, nil
 }
 
-// departAttempts bounds the wait for the new DC after a hand-over: about 15 s.
-const departAttempts = 15
+// The wait for a DC that takes this node out: some 15 s, for after a hand-over there is none at first.
+const (
+	departAttempts = 75
+	departInterval = 200 * time.Millisecond
+)
 
+// askToDepart asks until a node says that this one is out. From that moment on the
+// nodes close its connections, so the answer is often lost with the one it was to
+// come on, and raft tells it no more who is DC. So the DC it knew is asked again, and
+// the others with it: to be refused as removed says the same as the answer.
 func (s *Server) askToDepart(ctx context.Context) error {
-	var err error
+	dc := ""
+	var errs error
 	for range departAttempts {
-		dc, self := s.o.Host.DC()
-		if dc != "" && !self {
-			err = s.peer(ctx, dc, verbDepart, struct{}{}, nil)
-			// The answer may be lost with the connection: this node's certificate is
-			// refused from that moment on. Being refused says the same.
+		if name, self := s.o.Host.DC(); !self && name != "" {
+			dc = name
+		}
+		errs = nil
+		for _, node := range s.askable(dc) {
+			err := s.peer(ctx, node, verbDepart, struct{}{}, nil)
 			if err == nil || errors.Is(err, transport.ErrRevoked) {
 				return nil
 			}
+			errs = errors.Join(errs, err)
 		}
 		select {
-		case <-time.After(enterInterval):
+		case <-time.After(departInterval):
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}
-	return errors.Join(refuse(api.CodeNoDC, "no DC took this node out: it runs nothing and is still a member; try again"), err)
+	return refuse(api.CodeNoDC, "no DC took this node out, and it runs nothing any more; \"crm cluster status\" on another node says whether it is still a member; try again, or remove it there: %v", errs)
 }
 
 // depart (DC) takes the asking node out.

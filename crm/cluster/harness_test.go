@@ -209,6 +209,9 @@ func (h *testHost) note(format string, args ...any) {
 func (h *testHost) DC() (string, bool) {
 	h.world.mu.Lock()
 	defer h.world.mu.Unlock()
+	if _, member := h.world.members[h.name]; !member {
+		return "", false // raft tells it nothing any more
+	}
 	return h.world.dc, h.world.dc == h.name
 }
 func (h *testHost) Members(ctx context.Context) ([]Member, error) {

@@ -274,7 +274,7 @@ func TestLeave(t *testing.T) {
 	if _, err := a.server.leave(t.Context(), struct{}{}); err != nil { // the DC leaves
 		t.Fatal(err)
 	}
-	dc, _ := (*testHost)(a).DC()
+	dc, _ := (*testHost)(b).DC()
 	want := []string{"n1 drain", "n1 hand over", dc + " remove n1", "n1 stop: this node left the cluster"}
 	if got := w.done[len(w.done)-4:]; !slices.Equal(got, want) {
 		t.Errorf("done: %q, want %q", got, want)

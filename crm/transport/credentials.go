@@ -66,10 +66,16 @@ func (c *Credentials) Verify(cert *x509.Certificate) (name string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if until, ok := c.Revoked[name]; ok && generation <= until {
+	if c.revoked(name, generation) {
 		return "", fmt.Errorf("%s: %w", name, ErrRevoked)
 	}
 	return name, nil
+}
+
+// revoked says whether a certificate of this name and generation is one of a removed node.
+func (c *Credentials) revoked(name string, generation uint64) bool {
+	until, removed := c.Revoked[name]
+	return removed && generation <= until
 }
 
 // Expiry says in one sentence what is wrong with a certificate's dates at now, "" if nothing is.

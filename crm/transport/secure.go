@@ -182,9 +182,10 @@ func (s *Secure) Reload(c Credentials) error {
 		if c.cert == nil {
 			continue
 		}
+		_, generation, _ := NodeOf(c.cert) // it was read before
 		switch _, err := tr.Verify(c.cert); {
-		case errors.Is(err, ErrRevoked):
-			s.log.Warn("connection closed", "peer", c.peer, "err", err)
+		case tr.revoked(c.peer, generation): // whichever CA signed it
+			s.log.Warn("connection closed", "peer", c.peer, "err", ErrRevoked)
 			c.Close()
 		case err != nil:
 			time.AfterFunc(staleGrace+rand.N(staleGrace), func() { c.Close() })

@@ -230,6 +230,14 @@ func TestReloadOfAnotherCA(t *testing.T) {
 	if _, err := a.Dial(t.Context(), b.Addr(), "b", ProtoRPC); !errors.Is(err, ErrWrongCluster) {
 		t.Errorf("a new connection under the former CA: %v", err)
 	}
+	removed := next.node("b")
+	removed.Revoked = map[string]uint64{"a": 1}
+	if err := b.Reload(removed); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := say(c, "hello"); err == nil {
+		t.Errorf("after a's removal its connection under the former CA still answers %q", got)
+	}
 }
 
 // Strangers that connect and say nothing take the slots for handshakes, and
