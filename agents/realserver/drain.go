@@ -22,13 +22,10 @@ const (
 	reserve = 2 * time.Second
 )
 
-// await waits until count has been 0 for the time quiet, or until limit has
-// passed; what cannot be counted is taken for busy. left is the last count, -1
-// when unknown.
-func await(ctx context.Context, limit, quiet time.Duration, count func() (int, error)) (left int, err error) {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	ticker := time.NewTicker(min(lookEvery, max(limit, time.Millisecond)))
+// await waits until count has been 0 for the time quiet, or until ctx ends; what
+// cannot be counted is taken for busy. left is the last count, -1 when unknown.
+func await(ctx context.Context, quiet time.Duration, count func() (int, error)) (left int, err error) {
+	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
 	began := time.Now()
 	idle := began

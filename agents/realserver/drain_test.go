@@ -3,12 +3,17 @@ package realserver
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"net"
 	"net/netip"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/vishvananda/netlink"
+
+	"systole/resources"
 )
 
 func TestAwait(t *testing.T) {
@@ -18,7 +23,6 @@ func TestAwait(t *testing.T) {
 		limit, quiet time.Duration
 		busyFor      time.Duration // connections are there as long
 		fails        error
-		cancel       time.Duration
 		left         int
 		took         time.Duration
 	}{
@@ -28,17 +32,13 @@ func TestAwait(t *testing.T) {
 		{name: "busy for ever", limit: 3 * time.Second, quiet: time.Second, busyFor: time.Hour, left: 2, took: 3 * time.Second},
 		{name: "not countable", limit: 3 * time.Second, fails: oops, left: -1, took: 3 * time.Second},
 		{name: "not quiet long enough", limit: 500 * time.Millisecond, quiet: time.Second, left: 0, took: 500 * time.Millisecond},
-		{name: "ended from outside", limit: time.Minute, quiet: time.Second, busyFor: time.Hour, cancel: 7 * time.Second, left: 2, took: 7 * time.Second},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				ctx, cancel := context.WithCancel(t.Context())
+				ctx, cancel := context.WithTimeout(t.Context(), tt.limit)
 				defer cancel()
-				if tt.cancel > 0 {
-					time.AfterFunc(tt.cancel, cancel)
-				}
 				began := time.Now()
-				left, err := await(ctx, tt.limit, tt.quiet, func() (int, error) {
+				left, err := await(ctx, tt.quiet, func() (int, error) {
 					if time.Since(began) < tt.busyFor {
 						return 2, tt.fails
 					}
@@ -47,6 +47,46 @@ func TestAwait(t *testing.T) {
 				took := time.Since(began)
 				if left != tt.left || !errors.Is(err, tt.fails) || took < tt.took-lookEvery || took > tt.took+lookEvery {
 					t.Errorf("%d left, %v, after %v; want %d after %v", left, err, took, tt.left, tt.took)
+				}
+			})
+		})
+	}
+}
+
+// A cluster that does not take the word costs no more than the drain may: what
+// outlasts its operation is a failed stop, and a fenced node.
+func TestSlowWordIsPartOfTheLimit(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	client, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	c := config{drain: time.Hour, mode: nat, ports: []uint16{netip.MustParseAddrPort(l.Addr().String()).Port()}}
+	for name, word := range map[string]time.Duration{"slow": 10 * time.Second, "never": time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			synctest.Test(t, func(t *testing.T) {
+				var said error
+				a := New(Config{Dir: dir, Log: slog.New(slog.DiscardHandler), Attribute: func(ctx context.Context, _ resources.Op, _, _ string) error {
+					select {
+					case <-time.After(word):
+					case <-ctx.Done():
+						said = ctx.Err()
+					}
+					return said
+				}})
+				const whole = 20 * time.Second
+				ctx, cancel := context.WithTimeout(t.Context(), whole)
+				defer cancel()
+				began := time.Now()
+				note := a.drain(ctx, c, resources.Op{}, "rs")
+				if took := time.Since(began); took != whole-reserve || (said != nil) != (word > whole) || !strings.HasPrefix(note, "1 connections left") {
+					t.Errorf("after %v: %q, the word: %v; want one connection left after %v", took, note, said, whole-reserve)
 				}
 			})
 		})

@@ -271,11 +271,11 @@ func (c config) withdraw(alone func(thing string) bool) error {
 	return errors.Join(errs...)
 }
 
-// attributeWait bounds telling the director.
+// attributeWait bounds telling the director where the next monitor tells it again.
 const attributeWait = 5 * time.Second
 
-// drain has the director send nothing new and waits for what is there. Nothing
-// that goes wrong here keeps the stop from going on.
+// drain has the director send nothing new and waits for what is there, within one
+// limit for both. Nothing that goes wrong here keeps the stop from going on.
 func (a *Agent) drain(ctx context.Context, c config, op resources.Op, user string) (note string) {
 	limit := c.drain
 	if end, ok := ctx.Deadline(); ok {
@@ -284,15 +284,15 @@ func (a *Agent) drain(ctx context.Context, c config, op resources.Op, user strin
 	if limit <= 0 || a.cfg.Lease != nil && a.cfg.Lease.Remaining() <= 0 {
 		return "not drained"
 	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
 	quiet := settle
 	if a.cfg.Attribute == nil {
 		quiet = 0
 	} else {
-		asking, cancel := context.WithTimeout(ctx, min(attributeWait, limit))
-		defer cancel()
-		err := a.tell(asking, user, true)
+		err := a.tell(ctx, user, true)
 		if err == nil {
-			err = a.cfg.Attribute(asking, op, DrainAttribute+user, "true")
+			err = a.cfg.Attribute(ctx, op, DrainAttribute+user, "true")
 		}
 		if err != nil {
 			a.cfg.Log.Warn("the director is not told to drain", "rsc", op.Resource, "err", err)
@@ -300,7 +300,7 @@ func (a *Agent) drain(ctx context.Context, c config, op resources.Op, user strin
 		}
 	}
 	began := time.Now()
-	left, err := await(ctx, limit, quiet, c.connections)
+	left, err := await(ctx, quiet, c.connections)
 	took := time.Since(began).Round(time.Millisecond)
 	if left == 0 {
 		return fmt.Sprintf("drained in %v", took)
