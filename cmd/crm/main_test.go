@@ -2,7 +2,9 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -44,5 +46,30 @@ func TestUnknownName(t *testing.T) {
 		if p == nil {
 			t.Errorf("%s is known and has no program", name)
 		}
+	}
+}
+
+// TestStartsLight: agents start tools by the dozen, so nothing of ours may prepare at
+// the start of the process what few of them need. What the packages' variables take is
+// counted in bytes, which are the same on every machine.
+func TestStartsLight(t *testing.T) {
+	const enough = 512 << 10
+	start := exec.Command(os.Args[0], "-test.run=^$")
+	start.Env = append(os.Environ(), "GODEBUG=inittrace=1")
+	out, err := start.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	total := 0
+	for _, m := range regexp.MustCompile(`(?m)^init (systole/\S+) @.* (\d+) bytes`).FindAllStringSubmatch(string(out), -1) {
+		n, err := strconv.Atoi(m[2])
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%7d bytes %s", n, m[1])
+		total += n
+	}
+	if total == 0 || total > enough {
+		t.Errorf("our packages prepare %d bytes at the start of every tool, want some and at most %d", total, enough)
 	}
 }

@@ -38,13 +38,15 @@ func Compatible(protocol int) error {
 // service of the usual clusters has it.
 const DefaultPort = 7737
 
-// nodeName is what a node may be called: it stands in certificates, URLs, the
-// CIB and file names.
-var nodeName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
+// nodeName is what a node may be called, in at most maxName bytes: it stands in
+// certificates, URLs, the CIB and file names.
+var nodeName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
+
+const maxName = 63
 
 // CheckName refuses what cannot be a node's name.
 func CheckName(name string) error {
-	if !nodeName.MatchString(name) {
+	if len(name) > maxName || !nodeName.MatchString(name) {
 		return fmt.Errorf("%q cannot be a node's name: use up to 63 letters, digits, dots, dashes and underscores, a letter or digit first", name)
 	}
 	return nil

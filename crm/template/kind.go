@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"systole/agents/ipvs/table"
 	"systole/crm/cluster"
@@ -75,11 +76,12 @@ var (
 	webSite = matching("a URL without a slash at the end", `^https?://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[1-9][0-9]{0,4})?(/[A-Za-z0-9._~+-]+)*$`, "https://www.example.org")
 )
 
-// matching is a kind that a pattern says everything about.
+// matching is a kind that a pattern says everything about. It is compiled when it is
+// asked: every tool starts with this package in it.
 func matching(what, pattern, example string) kind {
-	re := regexp.MustCompile(pattern)
+	re := sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })
 	return kind{what, func(s string) (value, error) {
-		if !re.MatchString(s) {
+		if !re().MatchString(s) {
 			return value{}, fmt.Errorf("%q is not %s: write one such as %s", s, what, example)
 		}
 		return value{text: s}, nil
