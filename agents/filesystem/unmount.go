@@ -126,9 +126,10 @@ func (a *Agent) ladder(ctx context.Context, c config) ladder {
 
 // climb unmounts: plainly; then ending the processes in the way, with TERM and
 // then KILL; then, for a network file system only, giving up what its server was
-// asked, and at last lazily. Its error names who is in the way.
+// asked, and at last lazily. It leaves no rung out because it was slow: before that
+// the whole operation must end. Its error names who is in the way.
 func (l ladder) climb(ctx context.Context, m mounts.Mount) error {
-	told := map[int]unix.Signal{}
+	told, killed := map[int]unix.Signal{}, false
 	for {
 		err := l.unmount(ctx, 0)
 		if !errors.Is(err, unix.EBUSY) && !errors.Is(err, errHangs) {
@@ -142,12 +143,12 @@ func (l ladder) climb(ctx context.Context, m mounts.Mount) error {
 		case l.lazy && now.After(l.force):
 			l.signal(users, unix.SIGKILL, told)
 			return l.abandon(ctx, m)
-		case now.After(l.giveUp) || ctx.Err() != nil:
+		case killed && now.After(l.giveUp) || ctx.Err() != nil:
 			return l.held(m, users)
 		}
 		signal, until := unix.SIGTERM, l.kill
 		if !now.Before(l.kill) {
-			signal, until = unix.SIGKILL, l.giveUp
+			signal, until, killed = unix.SIGKILL, latest(l.giveUp, now.Add(fastGrace)), true
 		}
 		if l.signal(users, signal, told) == 0 { // nobody new: the kernel, or someone we may not touch
 			until = now.Add(busyPoll)
