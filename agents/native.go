@@ -75,7 +75,7 @@ func Native() []string { return slices.Sorted(maps.Keys(natives(Config{}))) }
 func director(cfg Config) ipvs.Config {
 	c, sbin := cfg.OCF, cmp.Or(cfg.OCF.SbinDir, "/usr/sbin")
 	return ipvs.Config{
-		Dir: c.RscTmp, Score: record{cfg}.Score,
+		Dir: c.RscTmp, Score: record{cfg}.scoreLater,
 		Feed: []string{filepath.Join(sbin, "crm"), "lvs", "feed"}, FeedEnv: append([]string{"PATH=" + sbin + ":/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}, c.Env...),
 	}
 }

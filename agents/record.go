@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"systole/agents/process"
 	"systole/resources"
@@ -18,14 +19,19 @@ import (
 type record struct{ cfg Config }
 
 // Score sets the promotion score on this node; a negative one removes it.
-func (r record) Score(ctx context.Context, op resources.Op, score int) (err error) {
+func (r record) Score(ctx context.Context, op resources.Op, score int) error {
+	return r.scoreLater(ctx, op, score, 0)
+}
+
+// scoreLater is Score after a delay, which the tool does not know.
+func (r record) scoreLater(ctx context.Context, op resources.Op, score int, delay time.Duration) (err error) {
 	value := ""
 	if score >= 0 {
 		value = strconv.Itoa(score)
 	}
 	switch {
 	case r.cfg.Attribute != nil: // what crm_attribute --promotion calls it
-		err = r.cfg.Attribute(ctx, "master-"+cmp.Or(op.Instance, op.Resource), value)
+		err = r.cfg.Attribute(ctx, "master-"+cmp.Or(op.Instance, op.Resource), value, delay)
 	case value == "":
 		_, err = r.tool(ctx, op, "crm_attribute", "--promotion", "-D")
 	default:
@@ -37,7 +43,7 @@ func (r record) Score(ctx context.Context, op resources.Op, score int) (err erro
 // Set sets a transient attribute of this node, or removes it when value is "".
 func (r record) Set(ctx context.Context, op resources.Op, name, value string) error {
 	if r.cfg.Attribute != nil {
-		return r.cfg.Attribute(ctx, name, value)
+		return r.cfg.Attribute(ctx, name, value, 0)
 	}
 	args := []string{"--lifetime", "reboot", "--name", name}
 	if op.Node != "" {

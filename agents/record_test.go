@@ -2,10 +2,12 @@ package agents
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"systole/agents/ocf"
 	"systole/resources"
@@ -51,20 +53,20 @@ func TestActiveNodes(t *testing.T) {
 // Agents of the daemon's own process start no process to set an attribute.
 func TestAttributesWithoutProcess(t *testing.T) {
 	var set []string
-	r := record{Config{OCF: ocf.Config{SbinDir: t.TempDir()}, Attribute: func(_ context.Context, name, value string) error {
-		set = append(set, name+"="+value)
+	r := record{Config{OCF: ocf.Config{SbinDir: t.TempDir()}, Attribute: func(_ context.Context, name, value string, delay time.Duration) error {
+		set = append(set, fmt.Sprint(name, "=", value, " ", delay))
 		return nil
 	}}}
 	op := resources.Op{Resource: "db:0", Instance: "db", Node: "a"}
 	for _, err := range []error{
-		r.Score(t.Context(), op, 0), r.Score(t.Context(), op, 105), r.Score(t.Context(), op, -1),
+		r.Score(t.Context(), op, 0), r.scoreLater(t.Context(), op, 105, time.Second), r.Score(t.Context(), op, -1),
 		r.Set(t.Context(), op, "x", "1"), r.Set(t.Context(), op, "x", ""),
 	} {
 		if err != nil {
 			t.Error(err)
 		}
 	}
-	if want := []string{"master-db=0", "master-db=105", "master-db=", "x=1", "x="}; !slices.Equal(set, want) {
+	if want := []string{"master-db=0 0s", "master-db=105 1s", "master-db= 0s", "x=1 0s", "x= 0s"}; !slices.Equal(set, want) {
 		t.Errorf("set %q, want %q", set, want)
 	}
 }

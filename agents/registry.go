@@ -34,10 +34,11 @@ type Config struct {
 	Lease resources.Lease
 	// Guard silences addresses when the lease ends; nil means there is none.
 	Guard resources.AddressGuard
-	// Attribute sets a transient attribute of this node, or removes it when value is "".
-	// Nil means that crm_attribute is run for it, as a script would: on a busy machine a
-	// process costs a promotion a good part of a second.
-	Attribute func(ctx context.Context, name, value string) error
+	// Attribute sets a transient attribute of this node, or removes it when value is "";
+	// with a delay it does so later, unless it is set to something else before. Nil means that
+	// crm_attribute is run for it, as a script would: on a busy machine a process costs a
+	// promotion a good part of a second.
+	Attribute func(ctx context.Context, name, value string, delay time.Duration) error
 	// Log; nil discards.
 	Log *slog.Logger
 

@@ -38,6 +38,9 @@ const (
 const (
 	// respawnWithin: a process that dies twice in this time fails the resource.
 	respawnWithin = time.Minute
+	// promotedDelay: the address waits for the promotion, and a changed score makes the
+	// cluster plan anew before it starts anything else. The first monitor writes it sooner.
+	promotedDelay = time.Second
 	// askTime bounds a question to the process, which only touches memory and netlink.
 	askTime = 10 * time.Second
 )
@@ -46,8 +49,9 @@ const (
 type Config struct {
 	Dir  string // for sockets and files; default control.DefaultDir
 	Self string // program to run as the director's process; it must call agents.RunChild; default this one
-	// Score sets the promotion score of a promotable clone; nil: nobody asks for it.
-	Score func(ctx context.Context, op resources.Op, score int) error
+	// Score sets the promotion score of a promotable clone, after a delay unless it is set
+	// again before; nil: nobody asks for it.
+	Score func(ctx context.Context, op resources.Op, score int, delay time.Duration) error
 	// Feed is the program, with arguments, that prints the cluster's weights
 	// (`crm lvs feed`), and FeedEnv its environment; nil: there is none.
 	Feed, FeedEnv []string
@@ -69,6 +73,8 @@ type instance struct {
 	name  string
 	dir   string
 	setup control.Setup
+	// scoreDelay is how long the promotion score may wait.
+	scoreDelay time.Duration
 }
 
 // read reads the parameters.
@@ -139,7 +145,7 @@ func (a *Agent) Execute(ctx context.Context, op resources.Op) resources.Result {
 		}
 		code, err = i.become(ctx, role)
 	case resources.ActionPromote:
-		i.setup.Promotable = true
+		i.setup.Promotable, i.scoreDelay = true, promotedDelay
 		code, err = i.become(ctx, control.Active)
 	case resources.ActionDemote:
 		i.setup.Promotable = true
@@ -369,7 +375,7 @@ func (i instance) score(ctx context.Context, st control.Status) (note string) {
 	case st.Warm:
 		score = scoreWarm
 	}
-	if err := i.cfg.Score(ctx, i.op, score); err != nil {
+	if err := i.cfg.Score(ctx, i.op, score, i.scoreDelay); err != nil {
 		return fmt.Sprintf("promotion score not set: %v", err)
 	}
 	return ""

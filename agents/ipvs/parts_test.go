@@ -2,10 +2,12 @@ package ipvs
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -48,6 +50,29 @@ func FuzzReadFeed(f *testing.F) {
 			}
 		})
 	})
+}
+
+// A promotion does not wait for its score: what depends on it would wait too.
+func TestScore(t *testing.T) {
+	for _, c := range []struct {
+		st    control.Status
+		delay time.Duration
+		want  string
+	}{
+		{control.Status{Role: control.Standby, Promotable: true}, 0, "1 after 0s"},
+		{control.Status{Role: control.Standby, Promotable: true, Warm: true}, 0, "100 after 0s"},
+		{control.Status{Role: control.Active, Promotable: true, Warm: true}, promotedDelay, "105 after 1s"},
+		{control.Status{Role: control.Active}, 0, ""},
+	} {
+		got := ""
+		i := instance{scoreDelay: c.delay, cfg: Config{Score: func(_ context.Context, _ resources.Op, score int, delay time.Duration) error {
+			got = fmt.Sprintf("%d after %v", score, delay)
+			return nil
+		}}}
+		if note := i.score(t.Context(), c.st); note != "" || got != c.want {
+			t.Errorf("%+v: score %q, note %q; want %q", c.st, got, note, c.want)
+		}
+	}
 }
 
 func TestWantedSettings(t *testing.T) {

@@ -35,9 +35,9 @@ func (l *lateNode) Remaining() time.Duration {
 }
 
 // SetAttribute is [node.Node.SetAttribute]; agents run only while there is a node.
-func (l *lateNode) SetAttribute(ctx context.Context, name, value string) error {
+func (l *lateNode) SetAttribute(ctx context.Context, name, value string, delay time.Duration) error {
 	if n := l.node.Load(); n != nil {
-		return n.SetAttribute(ctx, name, value)
+		return n.SetAttribute(ctx, name, value, delay)
 	}
 	return errors.New("the node is not there yet")
 }

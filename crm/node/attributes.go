@@ -54,9 +54,11 @@ func (b backend) UpdateAttr(ctx context.Context, u api.AttrUpdate) error {
 }
 
 // SetAttribute sets a transient attribute of this node, or removes it when value is "":
-// what crm_attribute does for a script, for agents of this process.
-func (n *Node) SetAttribute(ctx context.Context, name, value string) error {
-	u := api.AttrUpdate{Name: name}
+// what crm_attribute does for a script, for agents of this process. With a delay it is
+// done later, unless it is set again before.
+func (n *Node) SetAttribute(ctx context.Context, name, value string, delay time.Duration) error {
+	dampen := api.Millis(delay.Milliseconds())
+	u := api.AttrUpdate{Name: name, Dampen: &dampen}
 	if value != "" {
 		u.Value = &value
 	}

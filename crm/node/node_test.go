@@ -314,13 +314,47 @@ func TestAttributeSetThenDeleted(t *testing.T) {
 		})
 		b := c.nodes["b"]
 		for i := range 20 {
-			if err := errors.Join(b.SetAttribute(t.Context(), "foo", "1"), b.SetAttribute(t.Context(), "foo", "")); err != nil {
+			if err := errors.Join(b.SetAttribute(t.Context(), "foo", "1", 0), b.SetAttribute(t.Context(), "foo", "", 0)); err != nil {
 				t.Fatal(err)
 			}
 			if v, has := transient(c.dc().CIB(), "b", "foo"); has {
 				t.Fatalf("round %d: foo is %q after its deletion", i, v)
 			}
 		}
+	})
+}
+
+// An attribute that may wait is written when it has waited, unless it was set again before.
+func TestAttributeSetLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := grow(t, 3, 0, noFencing...)
+		c.until("all are in", func() bool {
+			return c.settled() && c.nodes["b"].Remaining() > 0 && c.nodes["c"].Remaining() > 0
+		})
+		b := c.nodes["b"]
+		set := func(value string, delay time.Duration) {
+			t.Helper()
+			if err := b.SetAttribute(t.Context(), "foo", value, delay); err != nil {
+				t.Fatal(err)
+			}
+		}
+		is := func(want string) {
+			t.Helper()
+			if got, _ := transient(c.dc().CIB(), "b", "foo"); got != want {
+				t.Errorf("foo is %q, want %q", got, want)
+			}
+		}
+		set("1", 0)
+		set("2", time.Second)
+		time.Sleep(900 * time.Millisecond)
+		is("1")
+		time.Sleep(200 * time.Millisecond)
+		is("2")
+		set("3", time.Second)
+		set("4", 0)
+		is("4")
+		time.Sleep(2 * time.Second)
+		is("4")
 	})
 }
 
