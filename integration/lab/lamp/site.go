@@ -85,7 +85,7 @@ property stonith-action=off stonith-timeout=60s
 // look for our tools where they would be installed.
 const quirks = `echo innodb_buffer_pool_size_max=64M >> files/my.cnf
 echo 'global { usage-count no; }' > /etc/drbd.d/global_common.conf
-ln -sf /lab/bin/stonith_admin /usr/sbin/`
+ln -sf /lab/bin/cibadmin /lab/bin/crmadmin /lab/bin/crm_attribute /usr/sbin/`
 
 // Build prepares the machines, forms the cluster and brings the site into service, by
 // the steps of the README.
