@@ -47,7 +47,7 @@ func newRig(t *testing.T) *rig {
 
 func (r *rig) run(action resources.Action, want resources.Code) resources.Result {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	op := r.op
 	op.Action = action

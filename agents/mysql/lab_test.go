@@ -205,7 +205,7 @@ func (m *machine) db() *sql.DB {
 
 func (m *machine) exec(statement string) {
 	m.t.Helper()
-	ctx, cancel := context.WithTimeout(m.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(m.t.Context(), 2*time.Minute)
 	defer cancel()
 	if _, err := m.db().ExecContext(ctx, statement); err != nil {
 		m.t.Fatalf("%s: %s: %v", m.op.Node, statement, err)

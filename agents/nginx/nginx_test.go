@@ -71,7 +71,7 @@ func (s *site) op(action resources.Action) resources.Op {
 
 func (s *site) run(action resources.Action, want resources.Code) resources.Result {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	res := Agent{}.Execute(ctx, s.op(action))
 	if res.Code != want {
@@ -230,7 +230,7 @@ func TestStopWithoutLeaseDoesNotWait(t *testing.T) {
 	s.params["graceful"] = "1h"
 	s.run(resources.ActionStart, resources.OK)
 	s.slowRequest()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if res := (Agent{Lease: noLease{}}).Execute(ctx, s.op(resources.ActionStop)); res.Code != resources.OK {
 		t.Errorf("stop = %+v", res)
@@ -289,7 +289,7 @@ func TestStartGivesUpInTime(t *testing.T) {
 	s := newSite(t)
 	s.run(resources.ActionStart, resources.OK)
 	s.params["status10url"] = "http://127.0.0.1:1/" // it runs, and must answer somewhere else too
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
 	if res := (Agent{}).Execute(ctx, s.op(resources.ActionStart)); res.Status != resources.StatusTimeout || !strings.Contains(res.Reason, "does not answer") {
 		t.Errorf("start = %+v", res)

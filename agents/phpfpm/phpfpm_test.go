@@ -55,7 +55,7 @@ func (s *site) write(name, text string) {
 
 func (s *site) execute(op resources.Op) resources.Result {
 	op.Resource, op.Params = "php", s.params
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.t.Context()), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.t.Context()), time.Minute)
 	defer cancel()
 	return Agent{}.Execute(ctx, op)
 }

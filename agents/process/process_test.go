@@ -50,7 +50,7 @@ func TestMain(m *testing.M) {
 			fmt.Print("started")
 		}
 	case "linger":
-		time.Sleep(300 * time.Millisecond)
+		time.Sleep(lingers)
 	case "nice": // until it has what its argument says; it may be there before whoever gives it that
 		got := ""
 		for end := time.Now().Add(10 * time.Second); got != os.Args[1] && time.Now().Before(end); runtime.Gosched() {
@@ -61,6 +61,9 @@ func TestMain(m *testing.M) {
 		fmt.Print(got)
 	}
 }
+
+// lingers is the life of the daemon that the forker leaves behind.
+const lingers = 300 * time.Millisecond
 
 func deaf() {
 	signal.Ignore(syscall.SIGTERM)
@@ -157,15 +160,17 @@ func alive(pid int) bool {
 }
 
 func TestDaemonLeftBehindIsNotWaitedFor(t *testing.T) {
-	began := time.Now()
-	for range 20 { // what was written before the exit is never missed
+	quickest := time.Hour // on a busy machine some take as long as the child's child
+	for range 20 {        // what was written before the exit is never missed
+		began := time.Now()
 		exit, err := Run(t.Context(), self(t, "forker"))
 		if err != nil || string(exit.Stdout) != "started" {
 			t.Fatalf("exit %+v, %v", exit, err)
 		}
+		quickest = min(quickest, time.Since(began))
 	}
-	if took := time.Since(began) / 20; took > 250*time.Millisecond {
-		t.Errorf("waited %v for what the child left behind", took)
+	if quickest >= lingers {
+		t.Errorf("waited %v for what the child left behind", quickest)
 	}
 }
 

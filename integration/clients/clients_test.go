@@ -139,7 +139,7 @@ var tool = regexp.MustCompile(`^(cibadmin|crm_(attribute|diff|error|failcount|ma
 func (p *play) run(client []string, steps []step) {
 	p.Helper()
 	for _, s := range steps {
-		ctx, cancel := context.WithTimeout(p.Context(), 2*time.Minute)
+		ctx, cancel := context.WithTimeout(p.Context(), 4*time.Minute)
 		out, err := p.n.Run(ctx, p.env(), slices.Concat(client, strings.Fields(s.do))...)
 		cancel()
 		if err != nil {
@@ -168,8 +168,8 @@ func (p *play) await(s step) {
 	want := regexp.MustCompile(s.shows)
 	argv := strings.Fields("/usr/sbin/" + s.ask) // ours, since covered
 	var out string
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-		ctx, cancel := context.WithTimeout(p.Context(), 20*time.Second)
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		ctx, cancel := context.WithTimeout(p.Context(), time.Minute)
 		out, _ = p.n.Run(ctx, p.env(), argv...)
 		cancel()
 		if want.MatchString(out) {

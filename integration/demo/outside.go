@@ -98,7 +98,7 @@ func (s surroundings) missing(after surroundings, dir string) []string {
 			left = append(left, "mount "+m)
 		}
 	}
-	for end := time.Now().Add(2 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		processes := carrying(dirEnv + "=" + dir)
 		if len(processes) == 0 {
 			return left

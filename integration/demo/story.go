@@ -16,7 +16,7 @@ import (
 )
 
 // patience bounds every wait of the demo: an outage as long as this is a failure.
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // story is the demo: four things that happen to a cluster, each with what the
 // client saw of it and why the cluster did what it did.

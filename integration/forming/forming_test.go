@@ -19,6 +19,9 @@ import (
 
 func TestMain(m *testing.M) { stage.Main(m) }
 
+// patience bounds what a busy machine may take for something that is to happen.
+const patience = 2 * time.Minute
+
 // life is the cluster and the test that leads it.
 type life struct {
 	*testing.T
@@ -28,7 +31,7 @@ type life struct {
 // crm runs a command that must succeed.
 func (l *life) crm(n *netlab.Node, args ...string) string {
 	l.Helper()
-	ctx, cancel := context.WithTimeout(l.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(l.Context(), patience)
 	defer cancel()
 	out, err := l.c.Crm(ctx, n, args...)
 	if err != nil {
@@ -40,7 +43,7 @@ func (l *life) crm(n *netlab.Node, args ...string) string {
 // refused runs a command that must fail with the exit status and say something.
 func (l *life) refused(code int, words string, n *netlab.Node, args ...string) {
 	l.Helper()
-	ctx, cancel := context.WithTimeout(l.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(l.Context(), patience)
 	defer cancel()
 	out, err := l.c.Crm(ctx, n, args...)
 	e, ok := errors.AsType[*netlab.ExitError](err)
@@ -91,7 +94,6 @@ func (l *life) status(n *netlab.Node) (s status, err error) {
 // await asks a node for its status until it is as wanted.
 func (l *life) await(n *netlab.Node, what string, ok func(status) bool) status {
 	l.Helper()
-	const patience = time.Minute
 	for end := time.Now().Add(patience); ; {
 		s, err := l.status(n)
 		if err == nil && ok(s) {
@@ -132,7 +134,7 @@ func (l *life) join(n, through *netlab.Node) {
 // ended waits until no daemon is left on a node, as its init would before it starts another.
 func (l *life) ended(n *netlab.Node) {
 	l.Helper()
-	for end := time.Now().Add(10 * time.Second); ; {
+	for end := time.Now().Add(patience); ; {
 		left, err := n.KillAll("systoled", 0)
 		if err != nil {
 			l.Fatal(err)

@@ -42,7 +42,7 @@ func twoNodes(t *testing.T) (*Lab, *Node, *Node) {
 
 func run(t *testing.T, n *Node, argv ...string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	out, err := n.Run(ctx, nil, argv...)
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 )
 
 // bootTimeout bounds the making of a node; it takes some 30 ms.
-const bootTimeout = 10 * time.Second
+const bootTimeout = time.Minute
 
 // Node is one machine. Its disk is Dir and survives a power cut; its network,
 // processes and /run do not.

@@ -28,7 +28,7 @@ var (
 const Group = "web"
 
 // formTimeout bounds the forming of the cluster; it takes about a second on an idle machine.
-const formTimeout = time.Minute
+const formTimeout = 2 * time.Minute
 
 // Options of [Start].
 type Options struct {
