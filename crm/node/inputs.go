@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"time"
 
 	"systole/crm/cib"
 )
@@ -13,6 +14,10 @@ type savedInput struct {
 	cib  *cib.Element
 }
 
+// inputRest is how long an input waits: what was decided is to be done first, and on a machine
+// with one processor a fence agent would wait for its compression.
+const inputRest = time.Second
+
 // saveInputs writes them; a full disk costs the record, never a decision.
 func (n *Node) saveInputs(ctx context.Context) {
 	for {
@@ -20,6 +25,7 @@ func (n *Node) saveInputs(ctx context.Context) {
 		if !ok {
 			return
 		}
+		sleep(ctx, inputRest) // or until the daemon ends
 		for _, in := range batch {
 			if err := n.cfg.Inputs.Save(in.name, []byte(in.cib.String())); err != nil {
 				n.log.Warn("scheduler input not saved", "input", in.name, "err", err)
