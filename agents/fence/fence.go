@@ -100,7 +100,7 @@ func (a *Agent) metadata(ctx context.Context) (*resources.Metadata, []byte, erro
 	if meta != nil {
 		return meta, doc, nil
 	}
-	exit, err := a.exec(ctx, "action=metadata\n")
+	exit, err := a.exec(ctx, "action=metadata\n", false)
 	if err == nil && exit.Code != 0 {
 		err = fmt.Errorf("exit %d: %s", exit.Code, lastLine(exit))
 	}
@@ -119,8 +119,8 @@ func (a *Agent) metadata(ctx context.Context) (*resources.Metadata, []byte, erro
 // environment of fence agents; everything they need is on standard input.
 var environment = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}
 
-func (a *Agent) exec(ctx context.Context, input string) (process.Exit, error) {
-	exit, err := process.Run(ctx, process.Command{Path: a.path, Env: environment, Stdin: []byte(input)})
+func (a *Agent) exec(ctx context.Context, input string, urgent bool) (process.Exit, error) {
+	exit, err := process.Run(ctx, process.Command{Path: a.path, Env: environment, Stdin: []byte(input), Urgent: urgent})
 	if err == nil && exit.Killed {
 		err = fmt.Errorf("did not end in time: %w", context.Cause(ctx))
 	}
@@ -158,7 +158,7 @@ func (a *Agent) once(ctx context.Context, meta *resources.Metadata, c Call) reso
 	if err != nil {
 		return resources.Result{Status: resources.StatusDone, Code: resources.ErrConfigured, Reason: err.Error()}
 	}
-	exit, err := a.exec(ctx, input)
+	exit, err := a.exec(ctx, input, c.Target != "") // a recovery waits for it
 	if err != nil {
 		return failure(ctx, err)
 	}

@@ -1,6 +1,6 @@
 // Package process runs the programs agents are made of: argv without a shell,
 // an explicit environment, a process group of its own, no standard input
-// unless given, bounded output, an ordinary priority, and at the end of the
+// unless given, bounded output, an ordinary priority unless it is urgent, and at the end of the
 // context TERM, then KILL for the whole group, then reaping.
 //
 // It owns the child until it has exited. A daemon the child left behind is none
@@ -45,6 +45,8 @@ type Command struct {
 	Dir   string     // "" is the root directory
 	Stdin []byte     // nil is an empty one
 	Files []*os.File // inherited as descriptors 3, 4, …
+	// Urgent is for what others wait for to be safe: it goes before whatever keeps the machine busy.
+	Urgent bool
 }
 
 // Exit is how it ended.
@@ -86,7 +88,7 @@ func Run(ctx context.Context, c Command) (Exit, error) {
 		stderr.finish()
 		return Exit{}, fmt.Errorf("run %s: %w", c.Path, err)
 	}
-	ordinary(cmd.Process.Pid)
+	prioritize(cmd.Process.Pid, c.Urgent)
 	killed, err := await(ctx, cmd)
 	exit := Exit{Code: -1, Killed: killed, Took: time.Since(began)}
 	if err == nil {
@@ -106,7 +108,7 @@ func Spawn(c Command) (pid int, err error) {
 	if err := cmd.Start(); err != nil { // nil Stdin, Stdout and Stderr are /dev/null
 		return 0, fmt.Errorf("start %s: %w", c.Path, err)
 	}
-	ordinary(cmd.Process.Pid)
+	prioritize(cmd.Process.Pid, c.Urgent)
 	go cmd.Wait() // ends with the daemon or with us; its status says nothing a monitor does not
 	return cmd.Process.Pid, nil
 }
