@@ -22,6 +22,9 @@ const (
 	pcsPath   = "/usr/sbin/pcs"
 )
 
+// calm keeps a busy machine from losing nodes that nobody has struck.
+const calm = 3 * time.Second
+
 // replaced are the directories in which Pacemaker's programs are covered by ours:
 // pcs calls them by these paths.
 var replaced = []string{"/usr/sbin", "/usr/lib/pacemaker"}
@@ -68,7 +71,7 @@ func TestClients(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	cluster, err := stage.Start(t.Context(), stage.Options{Dir: dir, Bin: stage.Bin()})
+	cluster, err := stage.Start(t.Context(), stage.Options{Dir: dir, Bin: stage.Bin(), DetectWithin: calm})
 	if cluster != nil {
 		t.Cleanup(cluster.Lab.Close)
 	}

@@ -19,8 +19,12 @@ import (
 
 func TestMain(m *testing.M) { stage.Main(m) }
 
-// patience bounds what a busy machine may take for something that is to happen.
-const patience = 2 * time.Minute
+const (
+	// patience bounds what a busy machine may take for something that is to happen.
+	patience = 2 * time.Minute
+	// calm keeps a busy machine from losing nodes and DC that nobody has struck.
+	calm = 3 * time.Second
+)
 
 // life is the cluster and the test that leads it.
 type life struct {
@@ -163,7 +167,7 @@ func TestLifeOfACluster(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	cluster, err := stage.Start(t.Context(), stage.Options{Dir: dir, Bin: stage.Bin()})
+	cluster, err := stage.Start(t.Context(), stage.Options{Dir: dir, Bin: stage.Bin(), DetectWithin: calm})
 	if cluster != nil {
 		t.Cleanup(cluster.Lab.Close)
 	}
@@ -256,7 +260,7 @@ func (l *life) loseAndRecover(a, b, c *netlab.Node) {
 	if err := l.c.StartDaemon(a); err != nil {
 		l.Fatal(err)
 	}
-	l.await(a, "a alone decides", func(s status) bool { return s.DC == "a" && s.Quorum })
+	l.await(a, "a alone decides", func(s status) bool { return s.DC == "a" && s.Quorum && s.online() == "a" })
 
 	// b comes back as it was: refused, whatever it does. Emptied, it joins.
 	if err := l.c.Boot(b); err != nil {

@@ -31,6 +31,8 @@ const (
 	vip = "10.77.0.100"
 	// soon is for things that follow from one another on a busy machine.
 	soon = 2 * time.Minute
+	// calm keeps a busy machine from losing nodes that nobody has struck.
+	calm = 3 * time.Second
 
 	siteText = `primitive www ocf:systole:httpd params port=80 op monitor interval=10s
 primitive rs ocf:systole:realserver params vip=` + vip + ` drain_timeout=8m op monitor interval=10s op stop timeout=9m interval=0
@@ -53,7 +55,7 @@ func TestLoop(t *testing.T) {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	defer cancel()
-	c, err := stage.Start(ctx, stage.Options{Dir: dir, Bin: stage.Bin(), Nodes: 3})
+	c, err := stage.Start(ctx, stage.Options{Dir: dir, Bin: stage.Bin(), DetectWithin: calm})
 	must(t, err)
 	t.Cleanup(c.Lab.Close)
 	s := &site{T: t, Cluster: c, tables: make(chan string, 100)}
