@@ -149,6 +149,9 @@ func (b backend) change(ctx context.Context, p api.Proposal) (command.Entry, err
 		if o.All && o.Op == api.OpDelete {
 			op.Kind = cib.OpDeleteAll
 		}
+		if op.Kind == cib.OpReplace && o.XPath == "" {
+			op.Data = b.n.withQuorum(o.XML)
+		}
 		e.Change.Ops = append(e.Change.Ops, op)
 	}
 	if p.ExpectVersion != "" {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -165,6 +166,37 @@ func TestLostQuorum(t *testing.T) {
 			t.Errorf("status: quorum %v, %v", s.Quorum, err)
 		}
 	})
+}
+
+// A CIB that was saved without quorum, or by hand without these facts, ends nothing
+// when it is put in the place of the CIB.
+func TestReplacedCIBKeepsQuorum(t *testing.T) {
+	for name, says := range map[string]string{"saved without quorum": ` have-quorum="0" dc-uuid=""`, "by hand": ""} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := grow(t, 1, 1, noFencing...)
+				c.until("r1 runs", func() bool { return c.settled() && len(c.world.where("r1")) == 1 })
+				b := backend{c.nodes["a"].Node}
+				r, err := b.CIB(t.Context(), true)
+				if err != nil {
+					t.Fatal(err)
+				}
+				doc := strings.Replace(r.XML, ` have-quorum="1" dc-uuid="1"`, says, 1)
+				doc = strings.Replace(doc, ` epoch="`, ` epoch="1`, 1)
+				if doc == r.XML || strings.Contains(doc, `have-quorum="1"`) {
+					t.Fatalf("the CIB says otherwise who decides: %s", r.XML)
+				}
+				if _, err := b.Propose(t.Context(), api.Proposal{Operations: []api.CIBOperation{{Op: api.OpReplace, XML: doc}}}); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Minute)
+				root := b.n.CIB().Root()
+				if root.Get("have-quorum") != "1" || root.Get("dc-uuid") != "1" || c.world.count("stop r1 a") > 0 {
+					t.Errorf("r1 runs on %v; the CIB: %s", c.world.where("r1"), b.n.CIB())
+				}
+			})
+		})
+	}
 }
 
 // catalog is what is installed on a toy node.

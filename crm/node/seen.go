@@ -38,3 +38,21 @@ func (n *Node) asSeen(c *cib.CIB) *cib.CIB {
 	}
 	return seen
 }
+
+// withQuorum is a document that somebody puts in the place of the whole CIB, with the
+// quorum and the DC there are: it says how that was where and when it was read, and
+// the DC would plan as if it had no quorum. Any other document stays as it is.
+func (n *Node) withQuorum(doc string) string {
+	root, err := cib.Parse([]byte(doc))
+	if err != nil || root.Name() != "cib" {
+		return doc // refused when it is applied, or a part
+	}
+	now := n.CIB().Root()
+	for _, name := range []string{"have-quorum", "dc-uuid"} {
+		if value, known := now.Lookup(name); known && value != root.Get(name) {
+			root = root.With(name, value)
+			doc = root.String()
+		}
+	}
+	return doc
+}
