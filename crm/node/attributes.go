@@ -57,7 +57,7 @@ func (b backend) UpdateAttr(ctx context.Context, u api.AttrUpdate) error {
 // what crm_attribute does for a script, for agents of this process. With a delay it is
 // done later, unless it is set again before.
 func (n *Node) SetAttribute(ctx context.Context, name, value string, delay time.Duration) error {
-	dampen := api.Millis(delay.Milliseconds())
+	dampen := api.FromDuration(delay)
 	u := api.AttrUpdate{Name: name, Dampen: &dampen}
 	if value != "" {
 		u.Value = &value
