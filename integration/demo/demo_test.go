@@ -32,7 +32,7 @@ func buildPrograms(t *testing.T) string {
 // demo runs one demo of real daemons in namespaces and returns its output and whether it succeeded.
 func demo(t *testing.T, bin string, args ...string) (string, bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, filepath.Join(bin, "systole-demo"), append([]string{"run"}, args...)...).CombinedOutput()
 	if ctx.Err() != nil {

@@ -15,8 +15,12 @@ import (
 	"systole/integration/stage"
 )
 
-// patience bounds every wait of the demo: an outage as long as this is a failure.
-const patience = 30 * time.Second
+const (
+	// patience bounds an outage: one as long as this is a failure.
+	patience = 10 * time.Second
+	// comingUp bounds what a busy machine may take to start something.
+	comingUp = time.Minute
+)
 
 // story is the demo: four things that happen to a cluster, each with what the
 // client saw of it and why the cluster did what it did.
@@ -94,7 +98,7 @@ func (s *story) firstStart(ctx context.Context) error {
 	if err := s.c.Configure(ctx, s.c.GroupText()); err != nil {
 		return err
 	}
-	if !s.c.Client.Await(ctx, start, patience, anyBody) {
+	if !s.c.Client.Await(ctx, start, comingUp, anyBody) {
 		return errors.New("the page was not served after the group was configured")
 	}
 	s.say("The group was configured and served %v later.\n", round(time.Since(start)))
@@ -140,7 +144,7 @@ func (s *story) bootAgain(ctx context.Context) error {
 			if err := s.c.Boot(n); err != nil {
 				return err
 			}
-			wait, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("%s did not come back within %v", n.Name, patience))
+			wait, cancel := context.WithTimeoutCause(ctx, comingUp, fmt.Errorf("%s did not come back within %v", n.Name, comingUp))
 			defer cancel()
 			return s.c.AwaitOnline(wait)
 		}, anyBody); err != nil {
