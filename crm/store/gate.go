@@ -57,8 +57,10 @@ type gate struct {
 	appended map[raft.ServerID]appended
 	voter    *lease.Voter
 	leader   *lease.Leader
-	broken   bool   // the store has failed: nothing leaves any more
-	silent   uint64 // no heartbeats of this term, or older ones: leadership was given back
+	broken   bool          // the store has failed: nothing leaves any more
+	silent   uint64        // no heartbeats of this term, or older ones: leadership was given back
+	asked    uint64        // newest term this node has asked pre-votes for
+	giveWay  time.Duration // until when another candidate goes first; see courtesy.go
 }
 
 func newGate(t *raft.NetworkTransport, self raft.ServerID, stored uint64, cfg *Config) *gate {
@@ -140,6 +142,14 @@ func (g *gate) admit(rpc *raft.RPC) bool {
 			rpc.Respond(&raft.RequestPreVoteResponse{}, nil)
 			return false
 		}
+		g.intercept(rpc, func(r raft.RPCResponse) raft.RPCResponse {
+			if v, ok := r.Response.(*raft.RequestPreVoteResponse); ok && v.Granted && !g.rules.rude {
+				g.mu.Lock()
+				g.helped(g.clock(), raft.ServerID(c.ID), c.Term)
+				g.mu.Unlock()
+			}
+			return r
+		})
 	case *raft.RequestVoteRequest:
 		return g.vote(rpc, c)
 	case *raft.TimeoutNowRequest:
@@ -290,6 +300,10 @@ func (g *gate) RequestPreVote(id raft.ServerID, a raft.ServerAddress, q *raft.Re
 	if !g.sleep(g.slot()) {
 		return ErrClosed
 	}
+	if !g.mayGoOn(q.Term) {
+		*r = raft.RequestPreVoteResponse{}
+		return nil
+	}
 	until := g.clock() + g.timing.Promise
 	for {
 		*r = raft.RequestPreVoteResponse{}
@@ -297,7 +311,11 @@ func (g *gate) RequestPreVote(id raft.ServerID, a raft.ServerAddress, q *raft.Re
 		if g.mayCampaign() { // this node's own promise may outlast raft's patience
 			err = g.NetworkTransport.RequestPreVote(id, target(id, a), q, r)
 		}
-		if err != nil || r.Granted || r.Term > q.Term || g.clock() > until || !g.sleep(askAgain) {
+		if err == nil && r.Granted {
+			r.Granted = g.mayGoOn(q.Term)
+			return nil
+		}
+		if err != nil || r.Term > q.Term || g.clock() > until || !g.sleep(askAgain) {
 			return err
 		}
 	}

@@ -13,5 +13,6 @@ type rules struct {
 	noLease        bool // D1: leading is enough to be the DC
 	selfless       bool // D1: a DC helps others while its own services count on its lease
 	chatty         bool // every message of raft's goes out, whatever datagrams have said
+	rude           bool // a candidate does not wait for one it has helped
 	noBarrier      bool // the DC acts before it has applied everything committed
 }

@@ -4,6 +4,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"systole/integration/sim/fabric"
 )
 
 func TestThreeNodesFormACluster(t *testing.T) {
@@ -22,6 +24,34 @@ func TestThreeNodesFormACluster(t *testing.T) {
 			t.Errorf("%d servers, want 3", got)
 		}
 	})
+}
+
+// Candidates hear of each other only when both have asked. One goes on all the same, and
+// there is a new DC after one election; without the rule in courtesy.go there would be two.
+func TestSlowCandidates(t *testing.T) {
+	elections := func(r rules, voters int, delay time.Duration) (count uint64) {
+		synctest.Test(t, func(t *testing.T) {
+			c := grow(t, voters, r)
+			time.Sleep(5 * time.Second)
+			c.net.SetFaults(fabric.Faults{Delay: delay})
+			c.settle()
+			old := c.dc()
+			term := old.DC().Term
+			old.crash()
+			count = c.dc().DC().Term - term
+		})
+		return count
+	}
+	for _, voters := range []int{3, 4, 5} {
+		for _, delay := range []time.Duration{5 * time.Millisecond, 10 * time.Millisecond, 15 * time.Millisecond, 20 * time.Millisecond, 25 * time.Millisecond} {
+			if n := elections(rules{}, voters, delay); n != 1 {
+				t.Errorf("%d voters, messages take %v: a new DC after %d elections", voters, delay, n)
+			}
+		}
+	}
+	if n := elections(rules{rude: true}, 3, 25*time.Millisecond); n == 1 {
+		t.Error("one election without the rule as well: nothing is proved")
+	}
 }
 
 func TestFailover(t *testing.T) {
