@@ -51,6 +51,7 @@ type gate struct {
 	ending      <-chan struct{}
 	follows     func() (addr raft.ServerAddress, id raft.ServerID, term, commit uint64)
 	behind      func(*raft.AppendEntriesRequest) bool // there is more to tell than this
+	hurry       func()                                // raft is to send its next heartbeats at once
 
 	mu       sync.Mutex
 	contacts map[raft.ServerID]contact

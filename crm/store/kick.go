@@ -9,8 +9,7 @@ import (
 )
 
 // kick makes raft notice a silent leader in time. Its own timer is not armed by the
-// leader's messages and fires up to twice the heartbeat time-out later; lowering the
-// time-out by a hair through ReloadConfig makes it look at once.
+// leader's messages and fires up to twice the heartbeat time-out later.
 func (s *Store) kick(ctx context.Context) {
 	hb := s.cfg.Timing.Heartbeat
 	for wait := hb; ; {
@@ -29,14 +28,22 @@ func (s *Store) kick(ctx context.Context) {
 			wait = hb + time.Millisecond - silent
 			continue
 		}
-		short := s.raft.ReloadableConfig()
-		short.HeartbeatTimeout, short.ElectionTimeout = hb, hb
-		long := short
-		long.HeartbeatTimeout += time.Microsecond
-		long.ElectionTimeout += time.Microsecond
-		if err := s.raft.ReloadConfig(long); err == nil {
-			s.raft.ReloadConfig(short)
-		}
+		s.hurry()
+	}
+}
+
+// hurry lowers the heartbeat time-out by a hair, from a hair more than it is. That makes raft
+// act at once on what it else waits for: a follower looks whether its leader
+// is silent, a leader sends its next heartbeats.
+func (s *Store) hurry() {
+	hb := s.cfg.Timing.Heartbeat
+	short := s.raft.ReloadableConfig()
+	short.HeartbeatTimeout, short.ElectionTimeout = hb, hb
+	long := short
+	long.HeartbeatTimeout += time.Microsecond
+	long.ElectionTimeout += time.Microsecond
+	if err := s.raft.ReloadConfig(long); err == nil {
+		s.raft.ReloadConfig(short)
 	}
 }
 

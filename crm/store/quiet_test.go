@@ -80,3 +80,21 @@ func TestQuietRestart(t *testing.T) {
 		}
 	})
 }
+
+// TestQuietTimers: a quiet leader's heartbeats wait in the gate for the next beat, never for a timer of raft's.
+func TestQuietTimers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := grow(t, 3, rules{})
+		dc := c.dc()
+		time.Sleep(time.Second + time.Millisecond/2) // between the beats
+		for range time.Second / time.Millisecond {
+			time.Sleep(time.Millisecond)
+			dc.gate.pulse.mu.Lock()
+			waits := dc.gate.pulse.c != nil
+			dc.gate.pulse.mu.Unlock()
+			if !waits {
+				t.Fatal("half a millisecond after a beat, heartbeats are not back")
+			}
+		}
+	})
+}

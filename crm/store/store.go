@@ -119,6 +119,7 @@ func Open(cfg Config) (s *Store, err error) {
 	s.gate.ending = s.done
 	s.gate.follows = s.follows
 	s.gate.behind = s.moreThan
+	s.gate.hurry = s.hurry
 	s.disk.stored, s.machine.moved = s.gate.work.ring, s.gate.work.ring
 	if cfg.Bootstrap != nil {
 		if err := begin(&cfg, rc, f, trans); err != nil {
