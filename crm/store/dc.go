@@ -54,8 +54,8 @@ type reign struct {
 // look is how often the leadership is looked at when nothing was heard of it.
 const look = time.Second
 
-// lead follows raft's leadership and the lease, and publishes every change, until ctx
-// is done.
+// lead follows raft's leadership and the lease, publishes every change, and sees to it that a silent
+// leader is replaced, until ctx is done.
 func (s *Store) lead(ctx context.Context) {
 	observations := make(chan raft.Observation, 16)
 	observer := raft.NewObserver(observations, false, func(o *raft.Observation) bool {
@@ -68,12 +68,12 @@ func (s *Store) lead(ctx context.Context) {
 	s.raft.RegisterObserver(observer)
 	defer s.raft.DeregisterObserver(observer)
 	for {
-		wait := s.assess()
-		timer := time.NewTimer(wait)
+		timer := time.NewTimer(min(s.assess(), s.kick()))
 		select {
 		case <-ctx.Done():
 			timer.Stop()
 			return
+		case <-s.near:
 		case up := <-s.notify:
 			s.elected(up)
 		case term := <-s.passed:
@@ -96,6 +96,7 @@ func (s *Store) elected(up bool) {
 	s.reign = r
 	s.reignMu.Unlock()
 	if !up {
+		s.gate.goOn() // Renew rings no more
 		return
 	}
 	if s.cfg.rules.noBarrier {
@@ -143,27 +144,33 @@ func (s *Store) former(term uint64) string {
 	return ""
 }
 
-// assess publishes the leadership as it is now, and says how long it stays so by
-// itself.
-func (s *Store) assess() (stays time.Duration) {
+// assess publishes the leadership as it is now, and says when to look again. The end of a
+// lease is waited for when it is near, of which [Store.Renew] tells: else a timer would be set for
+// an end that moves on at each beat.
+func (s *Store) assess() (again time.Duration) {
 	addr, id := s.raft.LeaderWithID()
 	dc := DC{Leader: nodeOf(id), Addr: string(addr), Term: s.raft.CurrentTerm()}
 	s.reignMu.Lock()
 	r := s.reign
 	s.reignMu.Unlock()
-	stays = look
+	again = look
 	if r.term != 0 && r.term == dc.Term && s.raft.State() == raft.Leader {
 		dc.Elected = r.elected
 		left := s.LeaseEnd(r.term) - s.cfg.Clock()
 		if dc.Active = left > 0; dc.Active {
 			dc.Former = r.former
-			stays = min(left+time.Millisecond, s.cfg.Timing.Stall)
+		}
+		if 0 < left && left < s.soon() {
+			again = left + time.Millisecond
 		}
 	}
 	s.gate.wake.Store(!dc.Active && dc.Elected != 0)
 	s.publish(dc)
-	return stays
+	return again
 }
+
+// soon is what comes before Renew was called twice more.
+func (s *Store) soon() time.Duration { return 2 * s.cfg.Timing.Beat }
 
 // publish sets the level if anything has changed.
 func (s *Store) publish(dc DC) {
@@ -194,4 +201,12 @@ func (s *Store) MarkDC(ctx context.Context) error {
 func (s *Store) mark(ctx context.Context, node string) error {
 	_, err := s.commit(ctx, raft.Log{Extensions: encodeMark(node)})
 	return err
+}
+
+// nudge fills a channel of one without waiting.
+func nudge(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
 }

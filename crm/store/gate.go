@@ -272,10 +272,7 @@ func (g *gate) AppendEntries(id raft.ServerID, a raft.ServerAddress, q *raft.App
 // renewedLease wakes who waits for the lease.
 func (g *gate) renewedLease() {
 	if g.wake.Load() {
-		select {
-		case g.granted <- struct{}{}:
-		default:
-		}
+		nudge(g.granted)
 	}
 }
 
@@ -423,8 +420,7 @@ func (g *gate) quit(term uint64) {
 	g.mu.Lock()
 	g.silent = max(g.silent, term)
 	g.mu.Unlock()
-	g.pulse.ring()
-	g.work.ring()
+	g.goOn()
 }
 
 // release frees this voter from its promise to the leader of the term (V4).

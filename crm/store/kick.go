@@ -1,34 +1,28 @@
 package store
 
 import (
-	"context"
 	"slices"
 	"time"
 
 	"github.com/hashicorp/raft"
 )
 
-// kick makes raft notice a silent leader in time. Its own timer is not armed by the
-// leader's messages and fires up to twice the heartbeat time-out later.
-func (s *Store) kick(ctx context.Context) {
+// kick makes raft notice a silent leader in time, and says when to look again. Raft's own timer is not
+// armed by the leader's messages and fires up to twice the heartbeat time-out later.
+// While the leader is heard no timer is set: Renew tells when it has not been for a beat.
+func (s *Store) kick() (again time.Duration) {
 	hb := s.cfg.Timing.Heartbeat
-	for wait := hb; ; {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(wait):
-		}
-		if _, id := s.raft.LeaderWithID(); s.raft.State() != raft.Follower || id == "" {
-			wait = hb // a leader that is followed from now on cannot have been silent for longer then
-			continue
-		}
-		wait = hb / 2
-		silent := time.Since(s.raft.LastContact())
-		if silent < hb+time.Millisecond {
-			wait = hb + time.Millisecond - silent
-			continue
-		}
+	if _, id := s.raft.LeaderWithID(); s.raft.State() != raft.Follower || id == "" {
+		return look
+	}
+	switch silent := time.Since(s.raft.LastContact()); {
+	case silent >= hb+time.Millisecond:
 		s.hurry()
+		return hb / 2
+	case silent < s.soon():
+		return look
+	default:
+		return hb + time.Millisecond - silent
 	}
 }
 

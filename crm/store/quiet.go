@@ -35,12 +35,12 @@ type appended struct {
 func (g *gate) fresh() time.Duration { return g.timing.Beat * 5 / 2 }
 
 const (
-	// idleFor bounds how long an idle append waits here: what its request did not know
-	// (a no-op that was committed, which the machine never sees) waits no longer.
-	idleFor = time.Second
 	// beatsAhead is every how many renewals raft's heartbeats go on, at both ends: seldom enough
 	// to be quiet, often enough for raft's own patience, which lasts HB, six beats.
 	beatsAhead = 2
+	// beatsIdle is every how many an idle append goes on: its request may not know of
+	// what the machine never sees, a no-op that was committed.
+	beatsIdle = 20
 )
 
 // spare answers in the name of a peer a message that would tell it nothing. It waits
@@ -57,25 +57,29 @@ func (g *gate) spare(id raft.ServerID, q *raft.AppendEntriesRequest, r *raft.App
 	return true
 }
 
-// idle waits until raft may say something again; false when the store ends.
+// idle waits until raft may say something again; false when the store ends. It sets no
+// timer: should Renew ring no more, this node is to lead no more.
 func (g *gate) idle(q *raft.AppendEntriesRequest) bool {
-	bell, most := &g.pulse, g.timing.Heartbeat/2
-	if !heartbeat(q) {
-		bell, most = &g.work, idleFor
+	bell := &g.work
+	if heartbeat(q) {
+		bell = &g.pulse
 	}
 	rung := bell.wait()
 	if bell == &g.work && g.behind(q) {
 		return true
 	}
-	limit := time.NewTimer(most)
-	defer limit.Stop()
 	select {
 	case <-rung:
-	case <-limit.C:
+		return true
 	case <-g.ending:
 		return false
 	}
-	return true
+}
+
+// goOn lets everything that waits go on.
+func (g *gate) goOn() {
+	g.pulse.ring()
+	g.work.ring()
 }
 
 // heartbeat says that a message is raft's heartbeat, which has no place in the log.
@@ -105,8 +109,7 @@ func (g *gate) heard(m lease.Renewed) {
 	}
 	g.contacts[id] = contact{m.Term, m.Sent, m.Commit}
 	if m.Commit < before.commit {
-		g.pulse.ring()
-		g.work.ring()
+		g.goOn()
 	}
 }
 
@@ -158,6 +161,9 @@ func (g *gate) beaten() {
 		g.pulse.ring()
 	case beatsAhead - 1:
 		g.hurry()
+	}
+	if g.beats%beatsIdle == 0 {
+		g.work.ring()
 	}
 }
 

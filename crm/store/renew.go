@@ -5,13 +5,18 @@ import (
 	"systole/crm/transport"
 )
 
-// Renew asks all servers for their promise by datagram, while this node leads. Whoever
-// runs the store calls it every [lease.Timing.Beat]: the lease rests on it. It never waits.
+// Renew asks all servers for their promise by datagram, while this node leads: the lease rests on
+// it. Whoever runs the store calls it every [lease.Timing.Beat], where no leader has been heard
+// for longer than that too. It never waits.
 func (s *Store) Renew() {
 	s.reignMu.Lock()
 	r := s.reign
 	s.reignMu.Unlock()
+	if r.term == 0 || s.LeaseEnd(r.term)-s.cfg.Clock() < s.soon() {
+		nudge(s.near)
+	}
 	if r.term == 0 || r.over || !s.gate.mayRenew() {
+		s.gate.goOn() // what was answered here now goes out, or fails
 		return
 	}
 	ask := lease.Encode(lease.Renew{Leader: string(s.id), Term: r.term, Sent: s.cfg.Clock()})

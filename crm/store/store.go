@@ -56,6 +56,7 @@ type Store struct {
 
 	notify  chan bool // raft's leadership changes; always read
 	passed  chan uint64
+	near    chan struct{} // cap 1: a lease ends soon, or a leader is silent
 	leader  level[DC]
 	reign   reign
 	reignMu sync.Mutex
@@ -94,7 +95,7 @@ func Open(cfg Config) (s *Store, err error) {
 	}()
 	s = &Store{
 		cfg: cfg, files: f, log: cfg.Log,
-		notify: make(chan bool, 64), passed: make(chan uint64, 1),
+		notify: make(chan bool, 64), passed: make(chan uint64, 1), near: make(chan struct{}, 1),
 		proposals: make(chan struct{}, maxProposals), changes: make(chan struct{}, 1),
 		failed: make(chan error, 1), done: make(chan struct{}),
 	}
@@ -144,7 +145,6 @@ func (s *Store) Run(ctx context.Context) error {
 	wg.Go(s.gate.pump)
 	wg.Go(s.streams.serve)
 	wg.Go(func() { s.lead(inner) })
-	wg.Go(func() { s.kick(inner) })
 	var err error
 	select {
 	case <-ctx.Done():
