@@ -366,6 +366,8 @@ func (h *heart) takeOffice(now time.Duration) {
 
 // detect asks the detector what happened and sets the timer for what will. Every
 // beat that was received has been taken before: a DC that was held up must not blame the nodes.
+// The timer is for what is due before the next tick; set for a deadline that every beat
+// moves on, it would cost more than they do.
 func (h *heart) detect() {
 	if h.detector == nil {
 		return
@@ -376,7 +378,7 @@ func (h *heart) detect() {
 	for _, e := range events {
 		h.n.director.post(h.event(e))
 	}
-	if at, ok := h.detector.Next(); ok {
+	if at, ok := h.detector.Next(); ok && at-now < h.timing.Beat {
 		h.recheck.Reset(max(0, at-now))
 	}
 }
