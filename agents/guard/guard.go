@@ -74,10 +74,9 @@ type Guard struct {
 	ended   chan struct{}
 	delay   time.Duration // what telling the kernel took last; Run's goroutine owns it
 
-	mu   sync.Mutex    // guards what follows
-	told time.Duration // the end that was handed to Run last, 0 when the kernel may not have it
-	owed time.Duration // a later end that Run was not told of, 0 for none
-	late *time.Timer   // tells it after all, when no other end comes
+	mu    sync.Mutex    // guards what follows
+	told  time.Duration // the end that was handed to Run last, 0 when the kernel may not have it
+	heard time.Duration // the end that Renew was called with last
 }
 
 type call struct {
@@ -119,13 +118,10 @@ func newGuard(cfg Config, b backend) *Guard {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	g := &Guard{
+	return &Guard{
 		backend: b, lease: cfg.Lease, log: cfg.Log,
 		until: make(chan time.Duration, 1), calls: make(chan call), ended: make(chan struct{}),
 	}
-	g.late = time.AfterFunc(endless, g.pay)
-	g.late.Stop()
-	return g
 }
 
 // Kind says how addresses are silenced.
@@ -138,39 +134,27 @@ func (g *Guard) Bound() time.Duration { return g.backend.bound() }
 
 // Renew lets protected addresses answer for the remaining time from now; 0 or
 // less silences them. It returns at once; the newest call counts. What lengthens
-// the time by little is left to the next call, or done when that does not come: telling
-// the kernel costs more than all else that a beat does.
+// the time by little is left to the next call, which may say the same once more, when nothing
+// else comes: telling the kernel costs more than all else that a beat does.
 func (g *Guard) Renew(remaining time.Duration) {
 	until := boottime() + remaining
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if more := until - g.told; more >= 0 && more < remaining/little {
-		g.owed = until
-		g.late.Reset(remaining / soon)
+	newer := until-g.heard > same
+	g.heard = until
+	if more := until - g.told; more >= 0 && more < remaining/little && newer {
 		return
 	}
-	g.late.Stop()
-	g.told, g.owed = until, 0
+	g.told = until
 	g.renewUntil(until)
 }
 
-// With a lease of eight beats every second one is told, and after two beats without
-// one what was left out: a change of DC needs the whole lease.
 const (
+	// little is the part of a lease that is little: of eight beats' lease every second one is told.
 	little = 6
-	soon   = 4
+	// same is how far two sayings of one end may be apart: the clock is read between.
+	same = time.Millisecond
 )
-
-// pay tells what was left out.
-func (g *Guard) pay() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.owed > g.told {
-		g.told = g.owed
-		g.renewUntil(g.owed)
-	}
-	g.owed = 0
-}
 
 // unsure makes sure that the next end is told, whatever it is.
 func (g *Guard) unsure() {

@@ -150,6 +150,7 @@ func (h *heart) tick() {
 	h.n.store.Renew()
 	h.office()
 	h.beat()
+	h.n.right.tick()
 }
 
 // read takes the newest CIB.

@@ -111,7 +111,8 @@ type Config struct {
 }
 
 // Guard is the kernel's lease of addresses. Renew sets how long they may go on
-// answering from now, [Forever] without end; it must return at once.
+// answering from now, [Forever] without end; it must return at once. It may leave what is
+// little longer to the next call; an end that stays is said once more.
 type Guard interface {
 	Renew(remaining time.Duration)
 }

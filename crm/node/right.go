@@ -22,7 +22,8 @@ type right struct {
 	settled     bool   // the policy was carried out after the lease's end
 	index       uint64 // of the CIB that promises were read from last
 	promised    lease.Policy
-	policyIndex uint64 // of the first CIB with the present policy
+	policyIndex uint64        // of the first CIB with the present policy
+	ticked      time.Duration // the end at the last tick
 }
 
 // owing says that the lease has ended and what was promised for that moment is
@@ -171,6 +172,19 @@ type standing struct {
 	index  uint64 // of the CIB of the newest policy promised
 }
 
+// tick is called every beat where no grant comes, now and then elsewhere: an end that has
+// not moved since is told to the guard once more, which may have left it to the next.
+func (r *right) tick() {
+	r.mu.Lock()
+	s := r.state()
+	still := s.end == r.ticked
+	r.ticked = s.end
+	r.mu.Unlock()
+	if still && s.end > r.clock() {
+		r.renew(s)
+	}
+}
+
 // state needs the lock.
 func (r *right) state() standing {
 	return standing{r.lease.End(), r.lease.Policy(), r.policyIndex}
@@ -178,15 +192,20 @@ func (r *right) state() standing {
 
 // tell hands on what has changed.
 func (r *right) tell(s standing) {
-	if r.guard != nil {
-		if s.policy == lease.PolicyIgnore {
-			r.guard.Renew(Forever)
-		} else {
-			r.guard.Renew(max(0, s.end-r.clock()))
-		}
-	}
+	r.renew(s)
 	if r.keep != nil {
 		// Losing the record costs adoption of the lease after a crash, nothing else.
 		_ = r.keep.Save(Kept{Incarnation: r.incarnation, End: s.end, Policy: s.policy, Index: s.index})
+	}
+}
+
+// renew gives the guard what remains.
+func (r *right) renew(s standing) {
+	switch {
+	case r.guard == nil:
+	case s.policy == lease.PolicyIgnore:
+		r.guard.Renew(Forever)
+	default:
+		r.guard.Renew(max(0, s.end-r.clock()))
 	}
 }
