@@ -1,6 +1,7 @@
 package node
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -64,4 +65,29 @@ func TestFirstBeatCutsARestartGrant(t *testing.T) {
 	if len(guard.renewals) != 1 || guard.renewals[0] != timing.NodeLease || r.Remaining() != timing.NodeLease {
 		t.Errorf("the guard was told %v, remaining %v; want %v", guard.renewals, r.Remaining(), timing.NodeLease)
 	}
+}
+
+// The guard may leave a little to the next call: an end that stays for a tick is said once more.
+func TestGuardIsToldOfAnEndThatStays(t *testing.T) {
+	now := time.Hour
+	guard := &recordingGuard{}
+	timing := lease.Default()
+	r := &right{clock: func() time.Duration { return now }, guard: guard, moved: func() {},
+		lease: lease.NewNodeLease(timing, "a", 1, lease.Record{Policy: lease.PolicyStop})}
+	told := func(what string, want ...time.Duration) {
+		t.Helper()
+		r.tick()
+		if !slices.Equal(guard.renewals, want) {
+			t.Errorf("%s: told %v, want %v", what, guard.renewals, want)
+		}
+		guard.renewals = nil
+	}
+	told("before the first grant")
+	b := r.beat(0)
+	r.granted(lease.Grant{DC: "b", Term: 1, Node: "a", Incarnation: 1, Seq: b.Seq, Length: timing.NodeLease})
+	told("after a grant", timing.NodeLease)
+	now += timing.Beat
+	told("a beat later", timing.NodeLease-timing.Beat)
+	now += timing.NodeLease
+	told("after the end")
 }

@@ -39,7 +39,7 @@ func (s *Store) LeaseEnd(term uint64) time.Duration {
 	if r.term != term || !r.barrier || r.over {
 		return 0
 	}
-	return s.gate.leaseEnd(term, s.voterIDs())
+	return s.gate.leaseEnd(term, s.members().voters)
 }
 
 // reign is one term in which this node leads.

@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
+	"unsafe"
 
 	"github.com/hashicorp/raft"
 )
@@ -16,29 +18,43 @@ type Server struct {
 }
 
 // Servers is the latest configuration, committed or not, in its order.
-func (s *Store) Servers() []Server {
+func (s *Store) Servers() []Server { return slices.Clone(s.members().all) }
+
+// voterIDs are the raft ids that count for the lease.
+func (s *Store) voterIDs() []string { return slices.Clone(s.members().voters) }
+
+// members are the servers of a configuration. They are made once for each, since every beat needs them.
+type members struct {
+	of     []raft.Server // never changed once raft has given it away
+	all    []Server
+	voters []string
+}
+
+// members of the latest configuration; not to be changed.
+func (s *Store) members() *members {
 	f := s.raft.GetConfiguration()
 	if f.Error() != nil {
-		return nil
+		return &members{}
 	}
-	return servers(f.Configuration())
+	of := f.Configuration().Servers
+	known := s.known.Load()
+	if known != nil && len(known.of) == len(of) && unsafe.SliceData(known.of) == unsafe.SliceData(of) {
+		return known
+	}
+	known = &members{of: of, all: servers(f.Configuration())}
+	for _, v := range known.all {
+		if v.Voter {
+			known.voters = append(known.voters, v.ID)
+		}
+	}
+	s.known.Store(known)
+	return known
 }
 
 func servers(c raft.Configuration) []Server {
 	out := make([]Server, len(c.Servers))
 	for i, v := range c.Servers {
 		out[i] = Server{ID: string(v.ID), Node: nodeOf(v.ID), Addr: string(v.Address), Voter: v.Suffrage == raft.Voter}
-	}
-	return out
-}
-
-// voterIDs are the raft ids that count for the lease.
-func (s *Store) voterIDs() []string {
-	var out []string
-	for _, v := range s.Servers() {
-		if v.Voter {
-			out = append(out, v.ID)
-		}
 	}
 	return out
 }

@@ -20,7 +20,7 @@ func (s *Store) Renew() {
 		return
 	}
 	ask := lease.Encode(lease.Renew{Leader: string(s.id), Term: r.term, Sent: s.cfg.Clock()})
-	for _, v := range s.Servers() {
+	for _, v := range s.members().all {
 		if v.ID != string(s.id) {
 			s.cfg.Fabric.Send(v.Addr, transport.ChannelBeat, ask) // lost is lost
 		}

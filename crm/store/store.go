@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -60,6 +61,7 @@ type Store struct {
 	leader  level[DC]
 	reign   reign
 	reignMu sync.Mutex
+	known   atomic.Pointer[members]
 
 	proposals chan struct{} // as many as may be under way
 	changes   chan struct{} // cap 1: membership changes go one by one
