@@ -83,7 +83,12 @@ func (h *heart) run(ctx context.Context) {
 	defer wait.Wait()
 	defer h.end()
 	go h.fabric.Serve(transport.ChannelBeat, func(d transport.Datagram) { h.do(func() { h.receive(d) }) })
-	wait.Go(func() { h.next.Run(func() { h.do(h.tick) }) })
+	wait.Go(func() {
+		h.next.Run(func() {
+			h.n.store.Renew() // waits for nobody who has the lock
+			h.do(h.tick)
+		})
+	})
 	last := time.Now()
 	for {
 		dc, snap := h.levels()
@@ -147,7 +152,6 @@ func (h *heart) levels() (dc, snap <-chan struct{}) {
 
 // tick is due every beat at the latest.
 func (h *heart) tick() {
-	h.n.store.Renew()
 	h.office()
 	h.beat()
 	h.n.right.tick()

@@ -364,6 +364,7 @@ func (g *gate) renew(m lease.Renew) (lease.Renewed, bool) {
 	if !ok {
 		return lease.Renewed{}, false
 	}
+	g.goOn() // what is left from an own term
 	return lease.Renewed{Voter: string(g.self), Leader: m.Leader, Term: m.Term, Sent: m.Sent, Commit: g.tellRaft(m)}, true
 }
 
