@@ -197,6 +197,9 @@ func (k *keeper) do(ctx context.Context, r control.Request) error {
 		if r.Setup == nil {
 			return errors.New("configure without a setup")
 		}
+		if k.configured && r.Setup.File == "" && reflect.DeepEqual(*r.Setup, k.setup) {
+			return nil // a promotion says it again, and the address waits for that; a file may have changed
+		}
 		return k.configure(ctx, *r.Setup)
 	case control.Reload:
 		return k.configure(ctx, k.setup)

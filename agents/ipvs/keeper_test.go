@@ -32,11 +32,13 @@ type fakeKernel struct {
 	times   table.Timeouts
 	refuse  func(table.Op) error
 	log     []string // what was done, in order
+	looks   int      // at the services
 }
 
 func (f *fakeKernel) Services() ([]table.Entry, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.looks++
 	var all []table.Entry
 	for _, e := range f.entries {
 		e.Servers = slices.Clone(e.Servers)
@@ -560,5 +562,42 @@ func TestWarm(t *testing.T) {
 				break
 			}
 		}
+	}
+}
+
+// The same configuration again costs nothing, unless it is in a file.
+func TestConfiguredAgain(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "services")
+	if err := os.WriteFile(file, []byte(strings.ReplaceAll(shop.Services, ";", "\n")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name  string
+		setup control.Setup
+		looks bool
+	}{{"in the parameters", shop, false}, {"in a file", control.Setup{File: file}, true}} {
+		t.Run(c.name, func(t *testing.T) {
+			keep(t, func(d *desk) {
+				looks := func() int {
+					synctest.Wait()
+					d.kernel.mu.Lock()
+					defer d.kernel.mu.Unlock()
+					return d.kernel.looks
+				}
+				d.become(control.Active, c.setup)
+				before := looks()
+				d.must(control.Request{Do: control.Configure, Setup: &c.setup})
+				if looked := looks() > before; looked != c.looks {
+					d.Errorf("looked at the kernel: %v, want %v", looked, c.looks)
+				}
+				other := c.setup
+				other.CheckDefaults = "rise=2"
+				before = looks()
+				d.must(control.Request{Do: control.Configure, Setup: &other})
+				if looks() == before {
+					d.Error("another configuration was not taken")
+				}
+			})
+		})
 	}
 }
