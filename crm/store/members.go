@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"unsafe"
 
 	"github.com/hashicorp/raft"
 )
@@ -38,7 +37,7 @@ func (s *Store) members() *members {
 	}
 	of := f.Configuration().Servers
 	known := s.known.Load()
-	if known != nil && len(known.of) == len(of) && unsafe.SliceData(known.of) == unsafe.SliceData(of) {
+	if known != nil && len(known.of) == len(of) && (len(of) == 0 || &known.of[0] == &of[0]) {
 		return known
 	}
 	known = &members{of: of, all: servers(f.Configuration())}
