@@ -27,6 +27,11 @@ func long(p resources.Parameter, text string) resources.Parameter {
 	return p
 }
 
+// kept is an option that configurations have and this program needs not; instead says why.
+func kept(p resources.Parameter, instead string) resources.Parameter {
+	return long(p, "Kept for old configurations, without effect: "+instead)
+}
+
 var noQuorum = long(choice("no-quorum-policy", "stop", "What a part of the cluster without quorum does with its resources", "stop", "freeze", "ignore", "demote", "suicide"),
 	"stop ends them, freeze keeps what runs but recovers nothing, ignore goes on as if there were quorum, demote demotes promotable resources and stops the others, suicide fences the whole part. "+
 		"A node also obeys the policy it last acknowledged when its own lease ends.")
@@ -41,14 +46,14 @@ var tables = map[Daemon][]resources.Parameter{
 		text("cluster-name", "", "A name for the cluster, for people and for rules about #cluster-name"),
 		span("dc-deadtime", "20s", "How long a starting node waits for the others"),
 		span("cluster-recheck-interval", "15min", "How often at least the cluster looks at its state again; rules about dates and failure-timeout are noticed in time without it"),
-		text("load-threshold", "80%", "How much of a node's processors the cluster may keep busy with actions"),
-		number("node-action-limit", "0", "How many actions run on one node at once; 0 is twice the number of its cores"),
-		choice("fence-reaction", "stop", "What a node does when it hears that it has been fenced", "stop", "panic"),
-		long(span("election-timeout", "2min", "How long the choice of a DC may take"), "Kept for old configurations: the leader of the replicated log is the DC, and its timing follows from detect-within."),
+		kept(text("load-threshold", "80%", "How much of a node's processors the cluster may keep busy with actions"), "batch-limit and migration-limit bound what runs at once."),
+		kept(number("node-action-limit", "0", "How many actions run on one node at once"), "batch-limit and migration-limit bound what runs at once."),
+		kept(choice("fence-reaction", "stop", "What a node does when it hears that it has been fenced", "stop", "panic"), "a node that was fenced has lost its lease, and does what the policy it last acknowledged says of that."),
+		kept(span("election-timeout", "2min", "How long the choice of a DC may take"), "the leader of the replicated log is the DC, and its timing follows from detect-within."),
 		span("shutdown-escalation", "20min", "How long a node may take to stop its resources before it leaves anyway"),
-		span("join-integration-timeout", "3min", "How long a node may take to join"),
-		span("join-finalization-timeout", "30min", "How long the last step of joining may take"),
-		span("transition-delay", "0s", "How long to wait after an event for others, before acting on them together; every recovery is later by this"),
+		kept(span("join-integration-timeout", "3min", "How long a node may take to join"), "a node is in from its first heartbeat on."),
+		kept(span("join-finalization-timeout", "30min", "How long the last step of joining may take"), "a node is in from its first heartbeat on."),
+		kept(span("transition-delay", "0s", "How long to wait after an event for others, before acting on them together"), "a new event ends the transition under way early."),
 		long(span("stonith-watchdog-timeout", "0", "After how long a lost node with a watchdog may be taken for stopped"), "0 means that the watchdog is not relied on. Otherwise at least twice the time-out of the slowest watchdog device."),
 		number("stonith-max-attempts", "10", "How many times fencing of a node may fail before it is no longer tried again at once"),
 		noQuorum,
