@@ -38,6 +38,8 @@ var noQuorum = long(choice("no-quorum-policy", "stop", "What a part of the clust
 
 var shutdownLock = truth("shutdown-lock", "false", "Whether the resources of a node that was shut down cleanly wait for it to come back")
 
+const inputsElsewhere = "each DC keeps as many as its daemon's configuration file says (inputs)."
+
 // tables are the options by daemon. A property may stand in two: each program documents what it reads.
 var tables = map[Daemon][]resources.Parameter{
 	Controller: {
@@ -81,9 +83,9 @@ var tables = map[Daemon][]resources.Parameter{
 		truth("stop-orphan-resources", "true", "Whether resources taken out of the configuration are stopped"),
 		truth("stop-orphan-actions", "true", "Whether recurring operations taken out of the configuration are ended"),
 		truth("remove-after-stop", "false", "Whether the history of a stopped resource is forgotten; leave it false"),
-		number("pe-error-series-max", "-1", "How many scheduler inputs with errors are kept; -1 keeps all"),
-		number("pe-warn-series-max", "5000", "How many scheduler inputs with warnings are kept"),
-		number("pe-input-series-max", "4000", "How many ordinary scheduler inputs are kept"),
+		kept(number("pe-error-series-max", "-1", "How many scheduler inputs with errors are kept; -1 keeps all"), inputsElsewhere),
+		kept(number("pe-warn-series-max", "5000", "How many scheduler inputs with warnings are kept"), inputsElsewhere),
+		kept(number("pe-input-series-max", "4000", "How many ordinary scheduler inputs are kept"), inputsElsewhere),
 		choice("node-health-strategy", "none", "What node attributes whose names begin with #health do", "none", "migrate-on-red", "only-green", "progressive", "custom"),
 		number("node-health-base", "0", "The score every node begins with when health is counted"),
 		number("node-health-green", "0", "The score of a health attribute that is green"),
@@ -95,7 +97,7 @@ var tables = map[Daemon][]resources.Parameter{
 	Manager: {
 		long(truth("enable-acl", "false", "Whether access control lists limit what users may see and change"),
 			"The lists are kept, and this version does not evaluate them: with true, nobody but root and hacluster may use the cluster."),
-		number("cluster-ipc-limit", "500", "How many unread messages a slow client may have; kept for old configurations"),
+		kept(number("cluster-ipc-limit", "500", "How many unread messages a slow client may have"), "a slow reader sees fewer events, never an old one last."),
 	},
 	Fencer: append([]resources.Parameter{
 		text("pcmk_host_argument", "port", "The parameter that tells the agent which node to fence; none to tell it nothing"),
