@@ -129,16 +129,18 @@ func (s *Story) ColdStart(t Targets) Fault {
 	}, nil, t}
 }
 
-// returned mends the cables of a machine, waits until the cluster has switched it off
-// if it has power, boots it and makes it a member again.
+// returned waits until the cluster has switched a machine off, mends its cables, boots it
+// and makes it a member again. Booted earlier, it would be switched off thereafter, where
+// the cluster takes longer to notice than the site to go on.
 func (s *Story) returned(n *lab.Node) func(context.Context) error {
+	before := s.switchedOff(n)
 	return func(ctx context.Context) error {
 		ask := s.upNode(n)
 		if ask == nil {
 			return errors.New("no machine is left")
 		}
 		if err := await(ctx, func(context.Context) error {
-			if n.Running() {
+			if n.Running() || s.switchedOff(n) == before {
 				return fmt.Errorf("%s was not fenced", n.Name)
 			}
 			return nil
@@ -148,4 +150,14 @@ func (s *Story) returned(n *lab.Node) func(context.Context) error {
 		n.Mend()
 		return s.Return(ctx, n, ask)
 	}
+}
+
+// switchedOff is how often the cluster has switched a machine off so far.
+func (s *Story) switchedOff(n *lab.Node) (times int) {
+	for _, call := range s.Lab.Switch.Calls("off") {
+		if call.Plug == n.Name && call.Code == 0 {
+			times++
+		}
+	}
+	return times
 }
