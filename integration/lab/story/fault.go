@@ -129,8 +129,8 @@ func (s *Story) ColdStart(t Targets) Fault {
 	}, nil, t}
 }
 
-// returned waits until the cluster has switched a machine off, mends its cables, boots it
-// and makes it a member again. Booted earlier, it would be switched off thereafter, where
+// returned waits until the cluster has switched a machine off and seen that, mends its cables,
+// boots it and makes it a member again. Booted earlier, it would be switched off thereafter, where
 // the cluster takes longer to notice than the site to go on.
 func (s *Story) returned(n *lab.Node) func(context.Context) error {
 	before := s.switchedOff(n)
@@ -152,10 +152,11 @@ func (s *Story) returned(n *lab.Node) func(context.Context) error {
 	}
 }
 
-// switchedOff is how often the cluster has switched a machine off so far.
+// switchedOff is how often the cluster has seen so far that a machine it had switched off is off.
 func (s *Story) switchedOff(n *lab.Node) (times int) {
-	for _, call := range s.Lab.Switch.Calls("off") {
-		if call.Plug == n.Name && call.Code == 0 {
+	const off = 2 // the fence agent API's exit status of status
+	for _, call := range s.Lab.Switch.Calls("status") {
+		if call.Plug == n.Name && call.Code == off {
 			times++
 		}
 	}

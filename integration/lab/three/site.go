@@ -118,9 +118,10 @@ func (s *site) step(ctx context.Context, on []*lab.Node, script string) error {
 }
 
 // database checks the tables of the database a machine runs, if it does, and prints what
-// they hold in short.
+// they hold in short. What does not answer shows what it is busy with.
 const database = `pidof mariadbd >/run/null || exit 0
-check=$(mariadb-check -S /run/mysqld/site.sock --silent wordpress) && test -z "$check" || { echo "$check" >&2; exit 1; }
+check=$(timeout 60 mariadb-check -S /run/mysqld/site.sock --silent wordpress) && test -z "$check" ||
+	{ echo "$check" >&2; mariadb -S /run/mysqld/site.sock -t -e 'SHOW FULL PROCESSLIST; SHOW STATUS LIKE "Rpl_semi%"' >&2; exit 1; }
 mariadb -S /run/mysqld/site.sock -N -e 'CHECKSUM TABLE wp_posts, wp_postmeta, wp_comments' wordpress`
 
 // sound asks the databases and the file system themselves. Nobody writes any more, so
