@@ -485,6 +485,44 @@ func TestPromotionCatchesUpFirst(t *testing.T) {
 	b.exec("INSERT INTO shop.t VALUES (2)")
 }
 
+// A power cut may damage the files in which a replica keeps what it has fetched. They are
+// of no use here, since where to go on is in the tables.
+func TestReplicaWithDamagedRelayLogFollows(t *testing.T) {
+	for _, pattern := range []string{"master.info", "relay-log.info", "*relay*.index", "*relay*.0*"} {
+		for _, damage := range []struct {
+			name string
+			do   func(path string) error
+		}{
+			{"empty", func(path string) error { return os.Truncate(path, 0) }},
+			{"gone", os.Remove},
+		} {
+			t.Run(pattern+" "+damage.name, func(t *testing.T) {
+				c := newClone(t, "a", "b")
+				a, b := c.machines["a"], c.machines["b"]
+				c.running("a", "b")
+				a.do(resources.ActionStart, resources.OK)
+				b.do(resources.ActionStart, resources.OK)
+				a.do(resources.ActionPromote, resources.OK)
+				c.settle("b holds everything", c.protected("b"), "a", "b")
+				b.kill()
+				files, err := filepath.Glob(filepath.Join(b.params["datadir"], pattern))
+				if err != nil || len(files) == 0 {
+					t.Fatalf("no %s: %v", pattern, err)
+				}
+				for _, f := range files {
+					if err := damage.do(f); err != nil {
+						t.Fatal(err)
+					}
+				}
+				b.do(resources.ActionStart, resources.OK)
+				c.settle("b follows", func() bool {
+					return b.word("SELECT COUNT(*) FROM information_schema.processlist WHERE command IN ('Slave_IO', 'Slave_SQL')") == "2"
+				}, "b")
+			})
+		}
+	}
+}
+
 // A replica that is cut off resigns before commits stop waiting for it.
 func TestCutOffReplicaResigns(t *testing.T) {
 	c := newClone(t, "a", "b")

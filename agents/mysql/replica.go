@@ -234,7 +234,9 @@ func (r *replica) fetch(ctx context.Context, from Instance, kept map[string]map[
 			}
 		}
 	}
-	if err := c.exec(ctx, "STOP SLAVE", "SET GLOBAL gtid_slave_pos="+quote(self.Applied.String()), change, "START SLAVE"); err != nil {
+	// What was fetched before is thrown away in any case, and after a power cut its files may be
+	// damaged: then no CHANGE MASTER succeeds before RESET SLAVE (error 1201).
+	if err := c.exec(ctx, "STOP SLAVE", "RESET SLAVE", "SET GLOBAL gtid_slave_pos="+quote(self.Applied.String()), change, "START SLAVE"); err != nil {
 		return err
 	}
 	r.log.Info("following", "primary", from.Node, "from", self.Applied.String())
