@@ -312,6 +312,18 @@ func newClone(t *testing.T, nodes ...string) *clone {
 	return c
 }
 
+// newPair is a clone on a, the primary, and b, which holds everything.
+func newPair(t *testing.T) (c *clone, a, b *machine) {
+	c = newClone(t, "a", "b")
+	a, b = c.machines["a"], c.machines["b"]
+	c.running("a", "b")
+	a.do(resources.ActionStart, resources.OK)
+	b.do(resources.ActionStart, resources.OK)
+	a.do(resources.ActionPromote, resources.OK)
+	c.settle("b holds everything", c.protected("b"), "a", "b")
+	return c, a, b
+}
+
 // running tells the agents where instances run, as notifications do.
 func (c *clone) running(nodes ...string) {
 	c.active = nodes
@@ -497,13 +509,7 @@ func TestReplicaWithDamagedRelayLogFollows(t *testing.T) {
 			{"gone", os.Remove},
 		} {
 			t.Run(pattern+" "+damage.name, func(t *testing.T) {
-				c := newClone(t, "a", "b")
-				a, b := c.machines["a"], c.machines["b"]
-				c.running("a", "b")
-				a.do(resources.ActionStart, resources.OK)
-				b.do(resources.ActionStart, resources.OK)
-				a.do(resources.ActionPromote, resources.OK)
-				c.settle("b holds everything", c.protected("b"), "a", "b")
+				c, _, b := newPair(t)
 				b.kill()
 				files, err := filepath.Glob(filepath.Join(b.params["datadir"], pattern))
 				if err != nil || len(files) == 0 {
@@ -525,13 +531,7 @@ func TestReplicaWithDamagedRelayLogFollows(t *testing.T) {
 
 // A replica that is cut off resigns before commits stop waiting for it.
 func TestCutOffReplicaResigns(t *testing.T) {
-	c := newClone(t, "a", "b")
-	a, b := c.machines["a"], c.machines["b"]
-	c.running("a", "b")
-	a.do(resources.ActionStart, resources.OK)
-	b.do(resources.ActionStart, resources.OK)
-	a.do(resources.ActionPromote, resources.OK)
-	c.settle("b holds everything", c.protected("b"), "a", "b")
+	c, a, b := newPair(t)
 	b.exec("STOP SLAVE IO_THREAD")
 	c.settle("a sees it", func() bool { m, _ := c.note("a").Member("b"); return m.Leaving }, "a")
 	if got := a.word("SELECT @@global.rpl_semi_sync_master_enabled"); got != "1" {

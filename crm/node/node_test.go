@@ -258,9 +258,7 @@ func TestDCLeaves(t *testing.T) {
 func TestFailedStartMovesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := grow(t, 3, 0, noFencing...)
-		c.until("all are in", func() bool {
-			return c.settled() && c.nodes["b"].Remaining() > 0 && c.nodes["c"].Remaining() > 0
-		})
+		c.allIn()
 		c.world.failOn["start r1 a"] = resources.ErrGeneric
 		r, err := backend{c.nodes["b"].Node}.Propose(t.Context(), api.Proposal{Operations: []api.CIBOperation{
 			{Op: api.OpCreate, Section: "resources", XML: toy(1)},
@@ -305,13 +303,18 @@ func TestWitnessOfAKnownName(t *testing.T) {
 	})
 }
 
+// allIn waits until b and c have their leases.
+func (c *testCluster) allIn() {
+	c.until("all are in", func() bool {
+		return c.settled() && c.nodes["b"].Remaining() > 0 && c.nodes["c"].Remaining() > 0
+	})
+}
+
 // What was set through a follower and is not yet known there is deleted through it all the same.
 func TestAttributeSetThenDeleted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := grow(t, 3, 0, noFencing...)
-		c.until("all are in", func() bool {
-			return c.settled() && c.nodes["b"].Remaining() > 0 && c.nodes["c"].Remaining() > 0
-		})
+		c.allIn()
 		b := c.nodes["b"]
 		for i := range 20 {
 			if err := errors.Join(b.SetAttribute(t.Context(), "foo", "1", 0), b.SetAttribute(t.Context(), "foo", "", 0)); err != nil {
@@ -328,9 +331,7 @@ func TestAttributeSetThenDeleted(t *testing.T) {
 func TestAttributeSetLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := grow(t, 3, 0, noFencing...)
-		c.until("all are in", func() bool {
-			return c.settled() && c.nodes["b"].Remaining() > 0 && c.nodes["c"].Remaining() > 0
-		})
+		c.allIn()
 		b := c.nodes["b"]
 		set := func(value string, delay time.Duration) {
 			t.Helper()
@@ -362,9 +363,7 @@ func TestAttributeSetLater(t *testing.T) {
 func TestSettledIsSeen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := grow(t, 3, 0, noFencing...)
-		c.until("all are in", func() bool {
-			return c.settled() && c.nodes["b"].Remaining() > 0 && c.nodes["c"].Remaining() > 0
-		})
+		c.allIn()
 		b := backend{c.nodes["b"].Node}
 		if r, err := b.Propose(t.Context(), api.Proposal{Operations: []api.CIBOperation{{Op: api.OpCreate, Section: "resources", XML: toy(1)}}}); err != nil || r.Code != 0 {
 			t.Fatalf("propose: %+v, %v", r, err)
@@ -461,9 +460,7 @@ func TestExclusiveResourceMovesAfterItsStopTimeout(t *testing.T) {
 		for _, n := range c.nodes {
 			n.exclusive.Store(true)
 		}
-		c.until("all are in", func() bool {
-			return c.settled() && c.nodes["b"].Remaining() > 0 && c.nodes["c"].Remaining() > 0
-		})
+		c.allIn()
 		r, err := backend{c.nodes["b"].Node}.Propose(t.Context(), api.Proposal{Operations: []api.CIBOperation{
 			{Op: api.OpCreate, Section: "resources", XML: `<primitive id="r1" class="ocf" provider="test" type="Toy"><operations><op id="r1-s" name="stop" interval="0" timeout="5s"/></operations></primitive>`},
 		}})
