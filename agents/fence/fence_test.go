@@ -3,6 +3,7 @@ package fence
 import (
 	"context"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -172,6 +173,37 @@ func TestDeviceAsResource(t *testing.T) {
 	run(resources.ErrGeneric, resources.Op{Action: "start"})
 	run(resources.NotRunning, probe)
 	run(resources.ErrUnimplemented, resources.Op{Action: "promote"})
+}
+
+// What a recovery waits for goes before what keeps the machine busy; a look at the device does not.
+func TestFencingIsUrgent(t *testing.T) {
+	said := filepath.Join(t.TempDir(), "nice")
+	a, _ := device(t, true, "nice >"+said+"; exit 0")
+	niceOf := func(c Call) string {
+		if res := a.Use(t.Context(), c); res.Code != resources.OK {
+			t.Fatalf("%+v", res)
+		}
+		out, err := os.ReadFile(said)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	urgent, ordinary := "-10", "0"
+	if out, _ := exec.Command("nice", "-n", "-39", "nice").Output(); strings.TrimSpace(string(out)) != "-20" {
+		own, err := exec.Command("nice").Output() // no other is permitted: it stays as it is
+		if err != nil {
+			t.Fatal(err)
+		}
+		urgent = strings.TrimSpace(string(own))
+		ordinary = urgent
+	}
+	if got := niceOf(Call{Action: "off", Target: "n1"}); got != urgent {
+		t.Errorf("off runs at nice %s, want %s", got, urgent)
+	}
+	if got := niceOf(Call{Action: "monitor"}); got != ordinary {
+		t.Errorf("monitor runs at nice %s, want %s", got, ordinary)
+	}
 }
 
 func TestFindAndTypes(t *testing.T) {
