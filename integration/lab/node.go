@@ -196,23 +196,10 @@ func (n *Node) start() (*machine, error) {
 	if err := m.cmd.Start(); err != nil {
 		return undo(err)
 	}
-	if err := n.yield(m.cmd.Process.Pid); err != nil {
-		n.lab.say("priority of %s: %v", n.Name, err)
+	if err := n.place(m.cmd.Process.Pid); err != nil {
+		n.lab.say("processor and priority of %s: %v", n.Name, err)
 	}
 	return m, nil
-}
-
-// yield lowers the priority of a process that was just started, and so of all it will start.
-func (n *Node) yield(pid int) error {
-	if n.Nice == 0 {
-		return nil
-	}
-	const kernelCounts = 20 // getpriority(2) answers 20 - nice
-	now, err := syscall.Getpriority(syscall.PRIO_PROCESS, pid)
-	if err != nil {
-		return err
-	}
-	return syscall.Setpriority(syscall.PRIO_PROCESS, pid, kernelCounts-now+n.Nice)
 }
 
 // firstFile is the descriptor of the first of exec.Cmd's ExtraFiles.
