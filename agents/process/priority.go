@@ -2,6 +2,8 @@ package process
 
 import (
 	"os"
+	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 
@@ -11,9 +13,31 @@ import (
 // urgentNice goes before everything ordinary, and after what keeps the node alive.
 const urgentNice = -10
 
-// prioritize gives a child the scheduling every other service has, or a higher one: the
+// begin starts a command with the scheduling every other service has, or a higher one: the
 // daemon may run real-time, niced up and spared by the OOM killer, and services must not
-// inherit that. It follows the fork by microseconds, before the program has
+// inherit that.
+//
+// Its thread is ordinary itself until the program runs, though before all that is ordinary, as the
+// daemon may wait for it. A child that began real-time would on a machine with one processor go before
+// the thread that is to lower it, and what it began meanwhile would stay real-time: leases ended for that.
+func begin(cmd *exec.Cmd, urgent bool) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	mine, err := unix.SchedGetAttr(0, 0)
+	realtime := err == nil && mine.Policy != unix.SCHED_NORMAL &&
+		unix.SchedSetAttr(0, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_NORMAL, Nice: -20}, 0) == nil
+	err = cmd.Start()
+	if realtime {
+		_ = unix.SchedSetAttr(0, mine, 0) // it was permitted when the daemon began
+	}
+	if err != nil {
+		return err
+	}
+	prioritize(cmd.Process.Pid, urgent)
+	return nil
+}
+
+// prioritize sets what a child has inherited. It follows the fork by microseconds, before the program has
 // begun a child of its own. What is not permitted stays as it is.
 func prioritize(pid int, urgent bool) {
 	wanted := 0

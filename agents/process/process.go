@@ -80,7 +80,7 @@ func Run(ctx context.Context, c Command) (Exit, error) {
 	if err := errors.Join(stdout.open(&cmd.Stdout), stderr.open(&cmd.Stderr)); err != nil {
 		return Exit{}, fmt.Errorf("run %s: %w", c.Path, err)
 	}
-	err = cmd.Start()
+	err = begin(cmd, c.Urgent)
 	stdout.start()
 	stderr.start()
 	if err != nil {
@@ -88,7 +88,6 @@ func Run(ctx context.Context, c Command) (Exit, error) {
 		stderr.finish()
 		return Exit{}, fmt.Errorf("run %s: %w", c.Path, err)
 	}
-	prioritize(cmd.Process.Pid, c.Urgent)
 	killed, err := await(ctx, cmd)
 	exit := Exit{Code: -1, Killed: killed, Took: time.Since(began)}
 	if err == nil {
@@ -105,10 +104,9 @@ func Run(ctx context.Context, c Command) (Exit, error) {
 // returns its pid. It outlives this program; while this program lives it is reaped.
 func Spawn(c Command) (pid int, err error) {
 	cmd := c.cmd(&syscall.SysProcAttr{Setsid: true})
-	if err := cmd.Start(); err != nil { // nil Stdin, Stdout and Stderr are /dev/null
+	if err := begin(cmd, c.Urgent); err != nil { // nil Stdin, Stdout and Stderr are /dev/null
 		return 0, fmt.Errorf("start %s: %w", c.Path, err)
 	}
-	prioritize(cmd.Process.Pid, c.Urgent)
 	go cmd.Wait() // ends with the daemon or with us; its status says nothing a monitor does not
 	return cmd.Process.Pid, nil
 }
