@@ -15,22 +15,22 @@ import (
 
 // Pace is how much is written. The zero value is the pace of the proof.
 type Pace struct {
-	Post    time.Duration // between posts; default 2.4 s, 25 a minute
+	Post    time.Duration // between posts; default 2.2 s, 27 a minute
 	Picture int           // every so many posts one has a picture; default 4
-	Comment time.Duration // between comments, over all writers; default 165 ms
+	Comment time.Duration // between comments, over all writers; default 150 ms
 	Writers int           // comments under way at once; default 20
 	Visit   time.Duration // between visits of the front page; default 200 ms
 }
 
 func (p Pace) withDefaults() Pace {
 	if p.Post == 0 {
-		p.Post = 2400 * time.Millisecond
+		p.Post = 2200 * time.Millisecond
 	}
 	if p.Picture == 0 {
 		p.Picture = 4
 	}
 	if p.Comment == 0 {
-		p.Comment = 165 * time.Millisecond
+		p.Comment = 150 * time.Millisecond
 	}
 	if p.Writers == 0 {
 		p.Writers = 20

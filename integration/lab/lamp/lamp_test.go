@@ -47,7 +47,7 @@ func inService(t *testing.T, examples ...string) (*site, *story.Story) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.DetectWithin = 3 * time.Second // six machines share the processors, and PHP takes what it gets
+	s.DetectWithin = 1500 * time.Millisecond // six machines share the processors, and PHP takes what it gets
 	if d, err := time.ParseDuration(os.Getenv("SYSTOLE_LAB_DETECT")); err == nil {
 		s.DetectWithin = d
 	}
