@@ -5,6 +5,6 @@
 // times. Configurations of keepalived, ldirectord, ipvsadm and Heartbeat in testdata are
 // imported, and must serve. "make lab RUN=lvs" runs it and prints what it measured.
 //
-// SYSTOLE_LAB_DETECT is the daemons' detect-within (2s), SYSTOLE_LAB_FULL=1 makes the
+// SYSTOLE_LAB_DETECT is the daemons' detect-within (1s), SYSTOLE_LAB_FULL=1 makes the
 // long counts of requests.
 package lvs

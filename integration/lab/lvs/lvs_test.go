@@ -35,7 +35,7 @@ const (
 func full() bool { return os.Getenv(fullEnv) == "1" }
 
 func TestLVS(t *testing.T) {
-	detectWithin, err := time.ParseDuration(cmp.Or(os.Getenv(detectEnv), "2s"))
+	detectWithin, err := time.ParseDuration(cmp.Or(os.Getenv(detectEnv), "1s"))
 	if err != nil {
 		t.Fatalf("%s: %v", detectEnv, err)
 	}
