@@ -34,8 +34,8 @@ type variant struct {
 // The machines are slow at starting programs. With native agents this is enough; scripts
 // start so many at once that beats come late.
 const (
-	detectWithin        = 2 * time.Second
-	detectAmongPrograms = 8 * time.Second
+	detectWithin        = 1500 * time.Millisecond
+	detectAmongPrograms = 3 * time.Second
 )
 
 // The targets, for the default of detect-within.
