@@ -19,10 +19,11 @@ TOOLS := cibadmin crm_mon crm_resource crm_node crm_attribute crm_verify crm_dif
 DAEMONS := pacemaker-based pacemaker-controld pacemaker-fenced pacemaker-schedulerd
 
 # Native agents, linked too so that other cluster managers can run them as OCF scripts.
-AGENTS := Delay Dummy Filesystem IPaddr2 IPsrcaddr Route Stateful exportfs httpd nfsserver nginx realserver
+AGENTS := Delay Dummy Filesystem IPaddr2 IPsrcaddr Route Stateful exportfs httpd ipvs mysql nfsserver nginx php-fpm realserver wordpress
 
 PREFIX     ?= /usr
 DESTDIR    ?=
+VERSION    ?= 0.$(shell git log -1 --format=%cd.g%h --date=format:%Y%m%d)
 SEED       ?=
 COUNT      ?= 300
 NODES      ?=
@@ -62,6 +63,11 @@ install: build ## install into DESTDIR with PREFIX (default /usr), with the syst
 	install -D -m 644 conf/generated/crm.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/crm.fish
 	install -d -m 755 $(DESTDIR)$(PREFIX)/share/doc/systole
 	install -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/systole/
+
+package: ## a Debian package in build/ (VERSION=1.0.0)
+	rm -rf build/root
+	$(MAKE) --no-print-directory install DESTDIR=$(CURDIR)/build/root
+	conf/packaging/deb.sh build/root $(VERSION) build
 
 demo: build demo-tool ## three nodes, a virtual IP and nginx through four failures, in namespaces (KEEP=1 leaves it up)
 	@bin/systole-demo run $(if $(KEEP),--keep)
@@ -160,4 +166,4 @@ ci-bare: ## run .ci/run in a fresh Debian 12 root plus Go (root; needs debootstr
 clean: ## remove what was built
 	rm -rf bin build
 
-.PHONY: help build install demo demo-down demo-tool check test race sim sim-mutants chaos lab lab-full prop prop-scheduler fuzz parity golden cover vuln bench bench-checks bench-failover bench-quiet ci-bare clean
+.PHONY: help build install package demo demo-down demo-tool check test race sim sim-mutants chaos lab lab-full prop prop-scheduler fuzz parity golden cover vuln bench bench-checks bench-failover bench-quiet ci-bare clean

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -18,17 +19,22 @@ func TestNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, variable := range []string{"TOOLS", "DAEMONS"} {
+	installed := func(variable string) []string {
 		m := regexp.MustCompile(`(?m)^` + variable + ` +:= ((?:.*\\\n)*.*)$`).FindSubmatch(doc)
 		if m == nil {
-			t.Errorf("the Makefile has no %s", variable)
-			continue
+			t.Fatalf("the Makefile has no %s", variable)
 		}
-		for _, name := range strings.Fields(strings.ReplaceAll(string(m[1]), "\\\n", " ")) {
+		return strings.Fields(strings.ReplaceAll(string(m[1]), "\\\n", " "))
+	}
+	for _, variable := range []string{"TOOLS", "DAEMONS"} {
+		for _, name := range installed(variable) {
 			if _, ok := programs[name]; !ok {
 				t.Errorf("the Makefile links %s, which is not known", name)
 			}
 		}
+	}
+	if links, native := installed("AGENTS"), agents.Native(); !slices.Equal(slices.Sorted(slices.Values(links)), slices.Sorted(slices.Values(native))) {
+		t.Errorf("the Makefile links the agents %v, there are %v", links, native)
 	}
 	for _, name := range agents.Native() {
 		if _, ok := programs[name]; ok {

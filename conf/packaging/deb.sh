@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes a Debian package of an installed tree, with dpkg-deb and nothing else:
 #
-#   make install DESTDIR=build/root && conf/packaging/deb.sh build/root 1.0.0 build
+#   make package
 #
 # usage: deb.sh TREE VERSION DIRECTORY
 set -eu
@@ -16,7 +16,8 @@ install -D -m 644 "$here/../systole.conf.sample" "$work/etc/systole/systole.conf
 install -D -m 644 "$here/../systole.conf.5" "$work/usr/share/man/man5/systole.conf.5"
 gzip -9n "$work/usr/share/man/man5/systole.conf.5"
 install -d "$work/usr/share/doc/systole/examples"
-install -m 644 "$here"/../examples/* "$work/usr/share/doc/systole/examples/"
+cp -R "$here/../examples/." "$work/usr/share/doc/systole/examples/"
+rm "$work"/usr/share/doc/systole/examples/*.go
 install -m 644 "$here/NOTICES.md" "$work/usr/share/doc/systole/"
 install -d "$work/DEBIAN"
 install -m 755 "$here/postinst" "$here/prerm" "$work/DEBIAN/"
