@@ -107,7 +107,7 @@ lab: build ## real kernels: power cuts, frozen nodes, fencing, in User-Mode Linu
 	SYSTOLE_LAB=1 SYSTOLE_LAB_BIN=$(CURDIR)/bin SYSTOLE_LAB_DIR=$(CURDIR)/build/lab \
 		go test -count=1 -timeout $(LABTIME) -p 1 -v $(if $(RUN),./integration/lab/$(RUN),./integration/lab/...)
 
-lab-full: ## every suite of the lab with every variant of the site, and all tables at the end (RUN=three for one suite; an hour; root)
+lab-full: ## every suite of the lab with every variant of the site, and all tables at the end (RUN=three for one suite; 45 minutes; root)
 	@mkdir -p build; status=0; \
 	SYSTOLE_LAB_FULL=1 $(MAKE) --no-print-directory lab LABTIME=60m 2>&1 | tee build/lab-full.log || status=$$?; \
 	grep -E '^(\||.*, detect-within )' build/lab-full.log || true; exit $$status

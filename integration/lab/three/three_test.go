@@ -22,7 +22,7 @@ const buildWithin = 8 * time.Minute
 // TestThree plays the same faults with each variant of the site.
 func TestThree(t *testing.T) {
 	if os.Getenv(fullEnv) != "1" {
-		t.Skip("the variants of the site take half an hour: make lab-full")
+		t.Skip("the variants of the site take 20 minutes: make lab-full")
 	}
 	for _, v := range variants {
 		t.Run(v.name, func(t *testing.T) {

@@ -31,8 +31,7 @@ type variant struct {
 	single []string
 }
 
-// The machines are slow at starting programs. With native agents this is enough; scripts
-// start so many at once that beats come late.
+// The machines are slow at starting programs, and scripts start many.
 const (
 	detectWithin        = 1500 * time.Millisecond
 	detectAmongPrograms = 3 * time.Second
