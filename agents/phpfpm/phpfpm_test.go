@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
+	"net/http/fcgi"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -112,6 +116,47 @@ func TestLife(t *testing.T) {
 	s.run(resources.ActionStop, resources.OK)
 	s.monitor(0, resources.NotRunning)
 	s.run(resources.ActionReload, resources.NotRunning)
+}
+
+// TestQueue has a server of the test stand in for the pool: a real one tells of its queue
+// only when it has a process free, and then there is none.
+func TestQueue(t *testing.T) {
+	s := newSite(t)
+	s.run(resources.ActionStart, resources.OK)
+	socket := filepath.Join(s.dir, "told")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var status atomic.Value
+	served := make(chan bool)
+	go func() {
+		defer close(served)
+		_ = fcgi.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { // ends with its listener
+			if r.URL.Path == "/status" && r.URL.RawQuery == "json" {
+				fmt.Fprint(w, status.Load())
+			}
+		}))
+	}()
+	t.Cleanup(func() { l.Close(); <-served })
+	s.write("pool.d/www.conf", "[www]\nlisten = "+socket+"\nping.path = /alive\npm.status_path = /status\n")
+	for _, c := range []struct {
+		limit, status string
+		want          resources.Code
+		says          string
+	}{
+		{"2", `{"listen queue": 2}`, resources.OK, ""},
+		{"2", `{"listen queue": 3}`, resources.ErrGeneric, "3 requests wait in pool www"},
+		{"0", `{"listen queue": 3}`, resources.OK, ""}, // no limit
+		{"2", `File not found.`, resources.ErrGeneric, "status of pool www"},
+	} {
+		s.params["max_listen_queue"] = c.limit
+		status.Store(c.status)
+		if res := s.monitor(10, c.want); !strings.Contains(res.Reason, c.says) {
+			t.Errorf("limit %s, %s: reason %q does not say %q", c.limit, c.status, res.Reason, c.says)
+		}
+		s.monitor(0, resources.OK)
+	}
 }
 
 func TestScriptsRun(t *testing.T) {
