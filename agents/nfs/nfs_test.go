@@ -102,6 +102,68 @@ func TestServerParameters(t *testing.T) {
 	}
 }
 
+func TestServerArguments(t *testing.T) {
+	for _, c := range []struct {
+		params       map[string]string
+		mountd, nfsd string
+	}{
+		{nil, "-F -N 2 -N 3", "-G 10 -L 10 -V 4 -N 3 8"},
+		{map[string]string{"nfsv4_gracetime": "75", "nfsv4_leasetime": "25", "threads": "3", "nfsv4_only": "false"}, "-F", "-G 75 -L 25 -V 4 -V 3 3"},
+	} {
+		s, err := readServer(c.params)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mountd, nfsd := s.arguments()
+		if got := strings.Join(mountd, " "); got != c.mountd {
+			t.Errorf("%v: rpc.mountd %s, want %s", c.params, got, c.mountd)
+		}
+		if got := strings.Join(nfsd, " "); got != c.nfsd {
+			t.Errorf("%v: rpc.nfsd %s, want %s", c.params, got, c.nfsd)
+		}
+	}
+}
+
+// TestNotifyV3 has a program in the place of sm-notify that says how it was called.
+func TestNotifyV3(t *testing.T) {
+	if !nstest.IsolatedRoot(t) {
+		return
+	}
+	if err := unix.Mount("programs", "/usr/sbin", "tmpfs", 0, ""); err != nil {
+		t.Fatal(err)
+	}
+	calls := filepath.Join(t.TempDir(), "calls")
+	if err := os.WriteFile("/usr/sbin/sm-notify", []byte("#!/bin/sh\necho \"$@\" >>"+calls+"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		params map[string]string
+		want   []string
+	}{
+		{nil, []string{"-f -d"}},
+		{map[string]string{"nfs_ip": "10.0.0.1,10.0.0.2", "nfs_smnotify_retry_time": "7"}, []string{"-f -d -v 10.0.0.1 -m 7", "-f -d -v 10.0.0.2 -m 7"}},
+		{map[string]string{"nfs_ip": "10.0.0.1", "nfs_notify_foreground": "true"}, []string{"-f -d -v 10.0.0.1"}},
+	} {
+		s, err := readServer(c.params)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(calls, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := NewServer(Config{}).notifyV3(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+		got, err := readLines(calls)
+		for ; err == nil && !s.wait && len(got) < len(c.want); got, err = readLines(calls) { // nobody has waited for it
+		}
+		slices.Sort(got)
+		if err != nil || !slices.Equal(got, c.want) {
+			t.Errorf("%v: called with %q, %v; want %q", c.params, got, err, c.want)
+		}
+	}
+}
+
 func TestRmtab(t *testing.T) {
 	dir := t.TempDir()
 	p := paths{lib: filepath.Join(dir, "lib"), nfsd: dir}

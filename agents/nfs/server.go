@@ -158,13 +158,7 @@ func (a *Server) up(ctx context.Context, s server) error {
 			return err
 		}
 	}
-	mountd, nfsd := []string{"-F"}, []string{"-G", seconds(s.grace), "-L", seconds(s.lease), "-V", "4"}
-	if s.v3 {
-		nfsd = append(nfsd, "-V", "3")
-	} else {
-		mountd = append(mountd, "-N", "2", "-N", "3")
-		nfsd = append(nfsd, "-N", "3")
-	}
+	mountd, nfsd := s.arguments()
 	if err := spawn(ctx, "rpc.mountd", holds("/net/rpc/"), mountd...); err != nil {
 		return err
 	}
@@ -173,7 +167,7 @@ func (a *Server) up(ctx context.Context, s server) error {
 			return err
 		}
 	}
-	if err := a.nfsd(ctx, s.scope, append(nfsd, strconv.Itoa(s.threads))...); err != nil {
+	if err := a.nfsd(ctx, s.scope, nfsd...); err != nil {
 		return err
 	}
 	if running, err := a.running(s); !running {
@@ -183,6 +177,18 @@ func (a *Server) up(ctx context.Context, s server) error {
 		return a.notifyV3(ctx, s)
 	}
 	return nil
+}
+
+// arguments are what rpc.mountd and rpc.nfsd are started with.
+func (s server) arguments() (mountd, nfsd []string) {
+	mountd, nfsd = []string{"-F"}, []string{"-G", seconds(s.grace), "-L", seconds(s.lease), "-V", "4"}
+	if s.v3 {
+		nfsd = append(nfsd, "-V", "3")
+	} else {
+		mountd = append(mountd, "-N", "2", "-N", "3")
+		nfsd = append(nfsd, "-N", "3")
+	}
+	return mountd, append(nfsd, strconv.Itoa(s.threads))
 }
 
 func seconds(d time.Duration) string { return strconv.Itoa(int(d / time.Second)) }
