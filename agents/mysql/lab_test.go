@@ -251,8 +251,27 @@ func TestStandalone(t *testing.T) {
 	if got := m.word("SHOW DATABASES LIKE 'shop'"); got != "shop" {
 		t.Errorf("after a crash there is %q", got)
 	}
+	if strings.Contains(m.said(), cleanEnd) {
+		t.Error("a power cut looks like a clean end: what follows proves nothing")
+	}
 	m.do(resources.ActionStop, resources.OK)
 	m.probe(resources.NotRunning)
+	if said := m.said(); !strings.Contains(said, cleanEnd) {
+		t.Errorf("a stop with a minute of time did not let the server end by itself:\n%s", said)
+	}
+}
+
+// cleanEnd is the last a server says that has ended by itself.
+const cleanEnd = "Shutdown complete"
+
+// said is the server's log.
+func (m *machine) said() string {
+	m.t.Helper()
+	text, err := os.ReadFile(m.params["log"])
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return string(text)
 }
 
 func TestHungServer(t *testing.T) {
