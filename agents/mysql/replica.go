@@ -224,23 +224,29 @@ func (r *replica) fetch(ctx context.Context, from Instance, kept map[string]map[
 	if now.source == addr && now.fetching && now.applying {
 		return nil
 	}
-	change := fmt.Sprintf("CHANGE MASTER TO MASTER_HOST=%s, MASTER_PORT=%s, MASTER_USER=%s, MASTER_PASSWORD=%s, MASTER_USE_GTID=slave_pos, MASTER_CONNECT_RETRY=2",
-		quote(host), port, quote(r.peer.user), quote(r.peer.password))
-	if r.tls.require {
-		change += ", MASTER_SSL=1"
-		for name, value := range map[string]string{"CA": r.tls.ca, "CERT": r.tls.cert, "KEY": r.tls.key} {
-			if value != "" {
-				change += ", MASTER_SSL_" + name + "=" + quote(value)
-			}
-		}
-	}
 	// What was fetched before is thrown away in any case, and after a power cut its files may be
 	// damaged: then no CHANGE MASTER succeeds before RESET SLAVE (error 1201).
-	if err := c.exec(ctx, "STOP SLAVE", "RESET SLAVE", "SET GLOBAL gtid_slave_pos="+quote(self.Applied.String()), change, "START SLAVE"); err != nil {
+	if err := c.exec(ctx, "STOP SLAVE", "RESET SLAVE", "SET GLOBAL gtid_slave_pos="+quote(self.Applied.String()), r.changeMaster(host, port), "START SLAVE"); err != nil {
 		return err
 	}
 	r.log.Info("following", "primary", from.Node, "from", self.Applied.String())
 	return nil
+}
+
+// changeMaster is the statement that says where to fetch from, and how.
+func (r *replica) changeMaster(host, port string) string {
+	change := fmt.Sprintf("CHANGE MASTER TO MASTER_HOST=%s, MASTER_PORT=%s, MASTER_USER=%s, MASTER_PASSWORD=%s, MASTER_USE_GTID=slave_pos, MASTER_CONNECT_RETRY=2",
+		quote(host), port, quote(r.peer.user), quote(r.peer.password))
+	if !r.tls.require {
+		return change
+	}
+	change += ", MASTER_SSL=1"
+	for _, file := range []struct{ name, path string }{{"CA", r.tls.ca}, {"CERT", r.tls.cert}, {"KEY", r.tls.key}} {
+		if file.path != "" {
+			change += ", MASTER_SSL_" + file.name + "=" + quote(file.path)
+		}
+	}
+	return change
 }
 
 // peersOf are the nodes where the cluster says instances run, but for this one.
