@@ -188,8 +188,12 @@ func (r *replica) follow(ctx context.Context) error {
 	}
 	c := r.local()
 	defer c.Close()
-	if now, err := c.replication(ctx); err != nil || (now.connected && now.applying && now.source == r.address(node, kept)) {
+	now, err := c.replication(ctx)
+	if err != nil {
 		return err
+	}
+	if now.source == r.address(node, kept) && (now.connected && now.applying || now.fetchErrno == lostPlace) {
+		return nil // also where it is refused: asking again would make the server forget that
 	}
 	primary, err := r.askNode(ctx, node, kept)
 	if err != nil {

@@ -103,6 +103,39 @@ func TestReplicaThatLags(t *testing.T) {
 	}
 }
 
+// A replica that asks for what its primary does not have is kept out, and says so.
+func TestReplicaThatLostItsPlaceIsKeptOut(t *testing.T) {
+	c := newClone(t, "a", "b")
+	a, b := c.machines["a"], c.machines["b"]
+	c.running("a")
+	a.do(resources.ActionStart, resources.OK)
+	a.do(resources.ActionPromote, resources.OK)
+	a.exec("FLUSH BINARY LOGS")
+	a.await("older logs thrown away", func(ctx context.Context, s *session) (bool, error) { // the server lets go of them when it has time
+		if err := s.exec(ctx, "PURGE BINARY LOGS BEFORE NOW() + INTERVAL 1 DAY"); err != nil {
+			return false, err
+		}
+		logs, err := s.rows(ctx, "SHOW BINARY LOGS")
+		return len(logs) == 1, err
+	})
+
+	c.running("a", "b")
+	b.do(resources.ActionStart, resources.OK)
+	for range 2 { // a monitor does not make another forget
+		b.await("refused", func(ctx context.Context, s *session) (bool, error) {
+			now, err := s.replication(ctx)
+			return now.fetchErrno == lostPlace, err
+		})
+		res := b.do(resources.ActionMonitor, resources.ErrPerm)
+		if !strings.Contains(res.Reason, "fenced out") || !strings.Contains(res.Reason, "rebuild") {
+			t.Errorf("reason %q", res.Reason)
+		}
+		if got := c.transient["b"]["master-db"]; got != "-1" {
+			t.Errorf("promotion score %q", got)
+		}
+	}
+}
+
 func TestChangeMaster(t *testing.T) {
 	const plain = `CHANGE MASTER TO MASTER_HOST='a', MASTER_PORT=3306, MASTER_USER='repl', MASTER_PASSWORD='it\'s', MASTER_USE_GTID=slave_pos, MASTER_CONNECT_RETRY=2`
 	params := map[string]string{"replication_passwd": "it's"}
