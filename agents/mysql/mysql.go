@@ -23,6 +23,7 @@ import (
 
 	"systole/agents/internal/ocferr"
 	"systole/agents/internal/proc"
+	"systole/agents/process"
 	"systole/resources"
 )
 
@@ -125,7 +126,7 @@ func read(op resources.Op) (server, error) {
 	if s.program, err = program(v.String("binary")); err != nil {
 		return server{}, err
 	}
-	if s.args, err = words(v.String("additional_parameters")); err != nil {
+	if s.args, err = process.Words(v.String("additional_parameters")); err != nil {
 		return server{}, ocferr.Errorf(resources.ErrConfigured, "parameter additional_parameters of mysql: %w", err)
 	}
 	if !tableName.MatchString(s.table) {

@@ -1,7 +1,6 @@
 package mysql
 
 import (
-	"slices"
 	"strings"
 	"testing"
 )
@@ -67,15 +66,6 @@ func FuzzNote(f *testing.F) {
 		again, err := ParseNote(n.String())
 		if err != nil || again.String() != n.String() {
 			t.Errorf("%q: %q, %q, %v", s, n, again, err)
-		}
-	})
-}
-
-func FuzzWords(f *testing.F) {
-	f.Add(`--a=1 --b="two words" '' c`)
-	f.Fuzz(func(t *testing.T, s string) {
-		if out, err := words(s); err == nil && !strings.ContainsAny(s, `"'`) && !slices.Equal(out, strings.FieldsFunc(s, func(r rune) bool { return strings.ContainsRune(" \t\r\n", r) })) {
-			t.Errorf("%q cut into %q", s, out)
 		}
 	})
 }

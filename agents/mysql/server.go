@@ -294,36 +294,3 @@ func (s server) end(ctx context.Context, pid int, grace time.Duration) error {
 	}
 	return nil
 }
-
-// words cuts options at blanks; quotes keep them.
-func words(s string) (out []string, err error) {
-	var word strings.Builder
-	var quote rune
-	in := false
-	for _, c := range s {
-		switch {
-		case quote != 0 && c == quote:
-			quote = 0
-		case quote != 0:
-			word.WriteRune(c)
-		case c == '"' || c == '\'':
-			quote, in = c, true
-		case strings.ContainsRune(" \t\r\n", c):
-			if in {
-				out = append(out, word.String())
-				word.Reset()
-				in = false
-			}
-		default:
-			word.WriteRune(c)
-			in = true
-		}
-	}
-	if quote != 0 {
-		return nil, fmt.Errorf("%q has an open quote", s)
-	}
-	if in {
-		out = append(out, word.String())
-	}
-	return out, nil
-}
