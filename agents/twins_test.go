@@ -14,7 +14,7 @@ import (
 func TestTwinsTakeTheirParameters(t *testing.T) {
 	const root = "/usr/lib/ocf"
 	r := scripts(t)
-	for _, name := range []string{"Filesystem", "IPsrcaddr", "Route", "exportfs", "nfsserver"} {
+	for _, name := range []string{"Filesystem", "IPsrcaddr", "Route", "exportfs", "mysql", "nfsserver", "nginx"} {
 		script := filepath.Join(root, "resource.d", "heartbeat", name)
 		if _, err := os.Stat(script); err != nil {
 			t.Skip("needs the heartbeat agents (package resource-agents): ", err)

@@ -54,6 +54,7 @@ type server struct {
 
 	page      string // of check level 20
 	pageRegex *regexp.Regexp
+	tests     testFile // of check level 20, in place of the page
 	external  []string // of check level 30
 }
 
@@ -76,6 +77,7 @@ func read(ctx context.Context, params map[string]string) (server, error) {
 	if s.page, err = onServer(v.String("test20url"), s.url, v.String("port")); err != nil {
 		return server{}, ocferr.Errorf(resources.ErrConfigured, "parameter test20url of nginx: %w", err)
 	}
+	s.tests = testFile{path: v.String("test20conffile"), name: v.String("test20name"), base: s.url, port: v.String("port"), client: v.String("testclient")}
 	s.external = options(v.String("external_monitor30_cmd"))
 	if port := v.String("port"); port != "" {
 		s.addr = "127.0.0.1:" + port
@@ -183,7 +185,9 @@ func (a Agent) Execute(ctx context.Context, op resources.Op) resources.Result {
 	case resources.ActionReload:
 		err = s.reload(ctx)
 	case resources.ActionValidateAll:
-		err = s.test(ctx)
+		if err = s.test(ctx); err == nil && s.tests.path != "" {
+			_, err = s.tests.read()
+		}
 	default:
 		err = ocferr.Errorf(resources.ErrUnimplemented, "nginx has no action %s", op.Action)
 	}
@@ -248,8 +252,8 @@ func (s server) monitor(ctx context.Context, level int) error {
 			return err
 		}
 	}
-	if level >= 20 && s.page != "" {
-		if err := web.Get(ctx, s.page, s.pageRegex); err != nil {
+	if level >= 20 {
+		if err := s.deep(ctx); err != nil {
 			return err
 		}
 	}
@@ -259,6 +263,17 @@ func (s server) monitor(ctx context.Context, level int) error {
 			err = fmt.Errorf("%s: exit %d: %s", s.external[0], exit.Code, firstLine(exit.Stderr))
 		}
 		return err
+	}
+	return nil
+}
+
+// deep asks for what check level 20 asks for.
+func (s server) deep(ctx context.Context) error {
+	switch {
+	case s.tests.path != "":
+		return s.tests.ask(ctx)
+	case s.page != "":
+		return web.Get(ctx, s.page, s.pageRegex)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -52,7 +53,7 @@ events { }
 http {
   access_log off;
   client_body_temp_path %[1]s/body; proxy_temp_path %[1]s/proxy; fastcgi_temp_path %[1]s/fcgi; uwsgi_temp_path %[1]s/uwsgi; scgi_temp_path %[1]s/scgi;
-  server { listen %[2]s; location / { return 200 "it works\n"; } location /slow { limit_rate 1; return 200 "a page that takes its time"; } }
+  server { listen %[2]s; location / { return 200 "it works\n"; } location /who { return 200 "$http_host $http_authorization"; } location /slow { limit_rate 1; return 200 "a page that takes its time"; } }
 }`, s.dir, addr))
 	t.Cleanup(func() { s.run(resources.ActionStop, resources.OK) })
 	return s
@@ -196,6 +197,98 @@ func TestCheckLevels(t *testing.T) {
 	s.params["test20regex"] = "("
 	monitor(0, resources.ErrConfigured, "test20regex")
 	delete(s.params, "test20regex")
+}
+
+// A file of tests takes the place of the page of check level 20, and only there.
+func TestTestFile(t *testing.T) {
+	s := newSite(t)
+	s.run(resources.ActionStart, resources.OK)
+	client := filepath.Join(s.dir, "client")
+	if err := os.WriteFile(client, []byte("#!/bin/sh\necho \"$@\"\n[ $# -lt 4 ]\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s.params["test20conffile"] = filepath.Join(s.dir, "tests")
+	s.params["test20url"], s.params["test20regex"] = "/", "never asked"
+	for _, c := range []struct {
+		name, tests string
+		want        resources.Code
+		says        string
+	}{
+		{"", "# two tests\ntest one\n url /\n match IT WORKS\nend\n\ntest two\nurl /\nmatch other\nend", resources.OK, ""},
+		{"two", "test one\nurl /\nend\ntest two\n\turl\t/\nmatch the other page\nend", resources.ErrGeneric, "does not match"},
+		{"three", "test one\nurl /\nend\n", resources.ErrConfigured, `no test "three"`},
+		{"", "test one\nurl " + s.url + "nowhere/else\nmatch it works\nclient wget\nend", resources.OK, ""},
+		{"", "test one\nurl /who\nmatch basic bWU6b3BlbiBzZXNhbWU=$\nuser me\npassword open sesame\nend", resources.OK, ""},
+		{"", "test one\nurl /who\nmatch nobody\nuser me\npassword opensesame\nend", resources.ErrGeneric, "get http://me:xxxxx@"},
+		{"", "test one\nurl /who\nuser me\npassword opensesame\nclient_opts -k\nend", resources.ErrConfigured, "leave client"},
+		{"", "test one\nurl /a\nmatch ^-H host: www " + s.url + "a\nclient " + client + "\nclient_opts -H 'Host: www'\nend", resources.OK, ""},
+		{"", "test one\nurl /a\nmatch ^x\nclient " + client + "\nend", resources.ErrGeneric, "does not match"},
+		{"", "test one\nurl /a\nclient " + client + "\nclient_opts 1 2 3\nend", resources.ErrGeneric, "exit 1"},
+		{"", "test one\nurl /\nclient " + client + "s\nend", resources.ErrInstalled, "client of test one"},
+		{"", "test one\nurl /\nclient_opts 'opensesame\nend", resources.ErrConfigured, "quote"},
+		{"", "test one\nurl /\nmatch (\nend", resources.ErrConfigured, "test one: match"},
+		{"", "test one\nurl http://me:opensesame@[\nend", resources.ErrConfigured, "url cannot be read"},
+		{"", "test one\nend", resources.ErrConfigured, "no url"},
+	} {
+		if err := os.WriteFile(s.params["test20conffile"], []byte(c.tests), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s.params["test20name"] = c.name
+		s.monitor(20, c.want, c.says, c.tests)
+	}
+	s.monitor(10, resources.OK, "", "the last one")
+	s.run(resources.ActionValidateAll, resources.ErrConfigured)
+	s.params["test20conffile"] += ".missing"
+	s.monitor(20, resources.ErrInstalled, "every node needs the file", "no file")
+	s.run(resources.ActionStop, resources.OK)
+	s.run(resources.ActionMonitor, resources.NotRunning)
+}
+
+// monitor runs a monitor of a level; no reason it gives may show a password.
+func (s *site) monitor(level int, want resources.Code, says, what string) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	defer cancel()
+	op := s.op(resources.ActionMonitor)
+	op.CheckLevel = level
+	res := Agent{}.Execute(ctx, op)
+	if res.Code != want || !strings.Contains(res.Reason, says) || strings.Contains(res.Reason, "sesame") {
+		s.t.Errorf("%s\nlevel %d: %d %q, want %d and %q", what, level, res.Code, res.Reason, want, says)
+	}
+}
+
+func TestParseTests(t *testing.T) {
+	tests, err := parseTests("#\ntest a\nurl /x y\n  match  a  b \nend\ntest\nend")
+	want := []keywords{{"test": "a", "url": "/x y", "match": "a  b"}, {"test": ""}}
+	if err != nil || !slices.EqualFunc(tests, want, maps.Equal) {
+		t.Errorf("%q, %v; want %q", tests, err, want)
+	}
+	for text, says := range map[string]string{
+		"":                             "no test",
+		"# nothing":                    "no test",
+		"url /\ntest a\nend":           "line 1: a test begins",
+		"test a\nurl /":                "test a has no",
+		"test a\nurl /\ntest b\nend":   "line 3",
+		"test a\nurl /\nurl /b\nend":   "line 3",
+		"test a\npass sesame\nend":     "line 2",
+		"test a\nurl /\nend\nsesame b": "line 4",
+	} {
+		tests, err := parseTests(text)
+		if err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "sesame") {
+			t.Errorf("%q: %q, %v; want %q", text, tests, err, says)
+		}
+	}
+}
+
+func FuzzParseTests(f *testing.F) {
+	f.Add("test a\nurl /\nmatch x\nend")
+	f.Add("# test\ntest a\ntest b")
+	f.Fuzz(func(t *testing.T, text string) {
+		tests, err := parseTests(text)
+		if (err == nil) != (len(tests) > 0) {
+			t.Errorf("%d tests and %v", len(tests), err)
+		}
+	})
 }
 
 func TestOnServer(t *testing.T) {

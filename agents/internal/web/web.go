@@ -3,6 +3,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -30,14 +31,20 @@ func Connect(ctx context.Context, addr string) error {
 }
 
 // Get asks for a page on a connection of its own: no proxy, no redirects. Any
-// status below 400 is an answer; the body must match want.
+// status below 400 is an answer; the body must match want. A user and a password
+// in the URL are for the server; no error shows the password.
 func Get(ctx context.Context, page string, want *regexp.Regexp) error {
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, page, nil)
 	if err != nil {
-		return err
+		return errors.New("the URL of a page cannot be read") // the cause quotes it
 	}
+	if u := req.URL.User; u != nil {
+		password, _ := u.Password()
+		req.SetBasicAuth(u.Username(), password)
+	}
+	page = req.URL.Redacted()
 	req.Close = true
 	t := &http.Transport{DisableKeepAlives: true}
 	defer t.CloseIdleConnections()
