@@ -192,7 +192,8 @@ func (m *machine) probe(want resources.Code) {
 	m.do(resources.ActionMonitor, want)
 }
 
-func (m *machine) db() *sql.DB {
+// session is the agent's own way to the server.
+func (m *machine) session() *session {
 	m.t.Helper()
 	s, err := read(resources.Op{Params: m.params})
 	if err != nil {
@@ -200,7 +201,12 @@ func (m *machine) db() *sql.DB {
 	}
 	c := s.local()
 	m.t.Cleanup(c.Close)
-	return c.db
+	return c
+}
+
+func (m *machine) db() *sql.DB {
+	m.t.Helper()
+	return m.session().db
 }
 
 func (m *machine) exec(statement string) {

@@ -10,18 +10,6 @@ import (
 	"systole/resources"
 )
 
-// session is the agent's own way to the server.
-func (m *machine) session() *session {
-	m.t.Helper()
-	s, err := read(resources.Op{Params: m.params})
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	c := s.local()
-	m.t.Cleanup(c.Close)
-	return c
-}
-
 // await asks the server until the answer is there.
 func (m *machine) await(what string, there func(context.Context, *session) (bool, error)) {
 	m.t.Helper()
